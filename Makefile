@@ -1,0 +1,49 @@
+# `make` alone lists what there is.
+PYTHON := .venv/bin/python
+LOCK := .venv/bin/uv pip compile --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: setup
+setup: ## make .venv with all that demo and test need
+	@tools/setup dev
+
+.PHONY: demo
+demo: ## build, publish, install and verify an agent on a throwaway host (ARGS=--keep keeps it)
+	@tools/setup runtime
+	@$(PYTHON) -m toolkit demo $(ARGS)
+
+.PHONY: test
+test: packages setup lint ## all tests, on real hosts too (20 minutes)
+	$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: quick
+quick: setup lint ## what needs no host, no network and no root (under three minutes)
+	$(PYTHON) -m pytest tests/unit $(ARGS)
+
+.PHONY: packages
+packages: ## install the Debian packages that the tests need, where that is allowed
+	@tools/system-packages --install
+
+.PHONY: lint
+lint: setup ## check style, types, the import law, scripts and generated files
+	@tools/lint
+
+.PHONY: bench
+bench: setup ## measure packing against tar and sha256sum
+	$(PYTHON) -m bench.pack
+
+.PHONY: lock
+lock: setup ## write requirements/ and release/agent.schema.json anew
+	$(LOCK) pyproject.toml --group setup --output-file requirements/runtime.txt
+	$(LOCK) pyproject.toml --group dev --constraint requirements/runtime.txt \
+		--output-file requirements/dev.txt
+	echo uv | $(LOCK) - --constraint requirements/runtime.txt --output-file requirements/uv.txt
+	$(PYTHON) -m toolkit schema > release/agent.schema.json
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf .venv release/dist dist build

@@ -1,0 +1,14 @@
+"""Every command, in the order of the story that they tell."""
+
+from __future__ import annotations
+
+import click
+
+from toolkit.cli.init import init, schema
+from toolkit.cli.lock import lock
+from toolkit.cli.release import release
+from toolkit.cli.render import render
+from toolkit.cli.upload import upload
+from toolkit.cli.verify import verify
+
+ALL: tuple[click.Command, ...] = (init, schema, lock, release, upload, render, verify)

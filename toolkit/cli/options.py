@@ -1,0 +1,26 @@
+"""Options that several commands take, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from toolkit.config import parse_agent
+from toolkit.resources import agent_file
+from toolkit.spec import AgentSpec
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
+project = click.option(
+    "--project",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(),
+    show_default="this folder",
+    help="The folder that holds release/ and toolkit.toml.",
+)
+
+
+def load_agent(name: str, project: Path) -> AgentSpec:
+    """Read release/NAME.toml of `project`, or the example of that name."""
+    file = agent_file(name, project)
+    return parse_agent(file.read_text(encoding="utf-8"), file=str(file))

@@ -1,0 +1,113 @@
+"""`toolkit release`: build an agent's tarballs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from toolkit.archive import DEFAULT_EPOCH
+from toolkit.cli import options
+from toolkit.cli.output import print_json, progress
+from toolkit.release import Built, Settings, build_all
+from toolkit.spec import Platform
+
+
+@click.command()
+@click.argument("name")
+@click.option("--check", is_flag=True, help="Do everything but write.")
+@click.option(
+    "--platform",
+    "platforms",
+    type=click.Choice(get_args(Platform)),
+    multiple=True,
+    help="Build for this platform; may be given twice.  [default: all that the agent names]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write to.  [default: release/dist]",
+)
+@click.option(
+    "--epoch",
+    type=click.IntRange(min=0),
+    envvar="SOURCE_DATE_EPOCH",
+    default=DEFAULT_EPOCH,
+    show_envvar=True,
+    help="The time of every file in the tarball, in seconds since 1970.",
+)
+@options.project
+@options.as_json
+def release(
+    *,
+    name: str,
+    check: bool,
+    platforms: tuple[Platform, ...],
+    out: Path | None,
+    epoch: int,
+    project: Path,
+    as_json: bool,
+) -> None:
+    """Build the tarballs of the agent NAME, with all that it needs to run inside.
+
+    Two builds of one source give the same bytes. Versioned and latest tarball are the same
+    file, each with its .sha256.
+
+    \b
+    Examples:
+      toolkit release glances
+      toolkit release glances --check
+      toolkit release verdaccio --platform linux-arm64 --out /srv/releases
+    """
+    spec = options.load_agent(name, project)
+    settings = Settings(project, out or project / "release" / "dist", check, epoch)
+    with progress(quiet=as_json) as bars:
+        results = list(build_all(spec, platforms or spec.platforms, settings, bars))
+    if as_json:
+        print_json([_row(built) for built in results])
+    else:
+        _show(results, settings)
+
+
+def _row(built: Built) -> dict[str, object]:
+    artifact = built.artifact
+    return {
+        "name": artifact.name,
+        "version": artifact.version,
+        "platform": artifact.platform,
+        "artifact": artifact.tarball,
+        "sha256": built.sha256,
+        "size": built.size,
+        "files": len(built.files),
+        "seconds": built.seconds,
+        "paths": [str(path) for path in built.paths],
+        "replaced": built.replaced,
+    }
+
+
+def _show(results: list[Built], settings: Settings) -> None:
+    table = Table("artifact", "platform", "files", "size", "seconds", "SHA-256", box=None)
+    for built in results:
+        table.add_row(
+            built.artifact.tarball,
+            built.artifact.platform or "all",
+            str(len(built.files)),
+            f"{built.size / 1e6:.1f} MB",
+            f"{built.seconds:.1f}",
+            built.sha256,
+        )
+    console = Console(soft_wrap=True)
+    console.print(table)
+    for built in results:
+        if built.replaced:
+            console.print(
+                f"note: {built.artifact.tarball} had other bytes before; a store that holds "
+                "the old ones will not take these under the same version"
+            )
+    if settings.check:
+        console.print("checked; nothing was written")
+    else:
+        console.print(f"written to {settings.out}")

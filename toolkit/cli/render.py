@@ -1,0 +1,143 @@
+"""`toolkit render`: every text that a host gets, to read before it is used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from toolkit.cli.options import load_agent
+from toolkit.cli.options import project as project_option
+from toolkit.errors import ConfigError
+from toolkit.host.envfile import parse_env
+from toolkit.install_script import Choices, render_for
+from toolkit.render import RenderedFile, env_file, pm2_ecosystem, systemd_unit
+from toolkit.stores import public_url
+
+output = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
+)
+
+
+@click.group()
+def render() -> None:
+    """Print what a host gets: the install script, units, the environment file.
+
+    \b
+    Examples:
+      toolkit render systemd glances
+      toolkit render install-script glances --store local -o install-glances.sh
+    """
+
+
+@render.command("install-script")
+@click.argument("name")
+@click.option("--store", help="A store of toolkit.toml, or a URL.  [default: the default store]")
+@click.option(
+    "--from",
+    "dist",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the built release is.  [default: release/dist]",
+)
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Put these variables into the script: it then is a secret, for one host.",
+)
+@click.option("--label", default="", help="A line for the script's head: whom it is for.")
+@output
+@project_option
+def install_script(
+    name: str,
+    store: str | None,
+    dist: Path | None,
+    env_file: Path | None,
+    label: str,
+    output: Path | None,
+    project: Path,
+) -> None:
+    """Print the script that installs the built release NAME on a host.
+
+    It pins the SHA-256 of the tarballs and of agentctl. Render it again for each version.
+
+    \b
+    Examples:
+      toolkit render install-script glances --store local > install-glances.sh
+      toolkit render install-script glances --store https://cdn.example.com/agents
+    """
+    spec = load_agent(name, project)
+    settings = parse_env(env_file.read_text(encoding="utf-8")) if env_file else {}
+    choices = Choices(
+        url=public_url(store, project),
+        settings=settings,
+        label=label,
+        generated=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    _emit(render_for(spec, dist or project / "release" / "dist", choices), output)
+
+
+@render.command()
+@click.argument("name")
+@output
+@project_option
+def systemd(name: str, output: Path | None, project: Path) -> None:
+    """Print the systemd unit of NAME, as its release carries it.
+
+    \b
+    Example:
+      toolkit render systemd glances
+    """
+    spec = load_agent(name, project)
+    _require(name, "systemd", spec.service.managers)
+    _emit(systemd_unit(spec), output)
+
+
+@render.command()
+@click.argument("name")
+@output
+@project_option
+def pm2(name: str, output: Path | None, project: Path) -> None:
+    """Print the ecosystem.config.js of NAME, as its release carries it.
+
+    \b
+    Example:
+      toolkit render pm2 verdaccio
+    """
+    spec = load_agent(name, project)
+    _require(name, "pm2", spec.service.managers)
+    _emit(pm2_ecosystem(spec), output)
+
+
+@render.command()
+@click.argument("name")
+@output
+@project_option
+def env(name: str, output: Path | None, project: Path) -> None:
+    """Print .env.example of NAME: every variable that a host may set.
+
+    \b
+    Example:
+      toolkit render env verdaccio -o .env
+    """
+    _emit(env_file(load_agent(name, project)), output)
+
+
+def _require(name: str, manager: str, managers: list[str]) -> None:
+    if manager not in managers:
+        raise ConfigError(
+            f"{name} does not run under {manager}",
+            why=f"its service.managers are {', '.join(managers)}",
+            hint=f"add {manager!r} to service.managers in release/{name}.toml",
+        )
+
+
+def _emit(file: RenderedFile, output: Path | None) -> None:
+    if output is None:
+        click.echo(file.text, nl=False)
+        return
+    output.touch(mode=0o600)
+    output.chmod(file.mode & 0o700)
+    output.write_text(file.text, encoding="utf-8")
+    output.chmod(file.mode)
+    click.echo(f"wrote {output}", err=True)

@@ -1,0 +1,1 @@
+"""Code of others, each with its licence; README.md lists it."""

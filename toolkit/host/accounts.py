@@ -1,0 +1,63 @@
+"""The user that a service runs as."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.host.commands import run
+from toolkit.host.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of this host."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+    @property
+    def group(self) -> str:
+        """The name of the user's own group."""
+        return grp.getgrgid(self.gid).gr_name
+
+
+def find_account(name: str) -> Account | None:
+    """Give the user called `name`, or None."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def existing_account(name: str) -> Account:
+    """Give the user called `name`; raises UsageError where there is none."""
+    account = find_account(name)
+    if account is None:
+        raise UsageError(f"there is no user {name!r} on this host", hint="name one with --user")
+    return account
+
+
+def create_account(name: str, home: Path) -> Account:
+    """Create a system user that can't log in, with a group of its own."""
+    options = ["--system", "--user-group", "--no-create-home", "--home-dir", str(home)]
+    run(["useradd", *options, "--shell", "/usr/sbin/nologin", name])
+    return existing_account(name)
+
+
+def remove_account(name: str) -> None:
+    """Remove a user that `create_account` made."""
+    if find_account(name) is not None:
+        run(["userdel", name])
+
+
+def this_account() -> Account:
+    """Give the user that agentctl runs as."""
+    entry = pwd.getpwuid(os.geteuid())
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)

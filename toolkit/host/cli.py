@@ -1,0 +1,276 @@
+"""The command line of agentctl: the one place that prints and exits."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from toolkit import __version__
+from toolkit.host.direct import supervise
+from toolkit.host.envfile import parse_env, parse_settings
+from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted, Unsupported, UsageError
+from toolkit.host.fetch import Source
+from toolkit.host.install import install
+from toolkit.host.layout import Layout, this_platform
+from toolkit.host.lock import locked
+from toolkit.host.release import default_home
+from toolkit.host.request import Request, Say
+from toolkit.host.stage import tarball_url
+from toolkit.host.status import status
+from toolkit.host.uninstall import uninstall
+
+INTERRUPTED = 130
+UNHEALTHY = 3
+MEGABYTE = 1_000_000
+
+EXAMPLES = """examples:
+  sudo /opt/glances/agentctl status
+  sudo /opt/glances/agentctl status --json
+  sudo /opt/glances/agentctl uninstall --keep-data
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run agentctl; gives the exit code (docs/exit-codes.md)."""
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return int(arguments.run(arguments))
+    except AgentctlError as error:
+        return _fail(error)
+    except PermissionError as error:
+        return _fail(NotPermitted(f"{error}", hint="run the command with sudo"))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _fail(_disk_full(error))
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _fail(error: AgentctlError) -> int:
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  do:  {error.hint}", file=sys.stderr)
+    return error.exit_code
+
+
+def _disk_full(error: OSError) -> DiskFull:
+    where = f" ({error.filename})" if error.filename else ""
+    return DiskFull(
+        f"the disk is full{where}; what ran before runs on",
+        hint="make room, then run the same command again",
+    )
+
+
+def _interrupt(number: int, frame: object) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="agentctl",
+        description="Installs, watches and removes one agent on this host.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"agentctl {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    _add_install(verbs)
+    _add_status(verbs)
+    _add_uninstall(verbs)
+    _add_inner(verbs)
+    return parser
+
+
+def _add_install(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("install", help="install a version, start it and wait for its health")
+    verb.add_argument("name", help="the agent's name")
+    verb.add_argument("--service", help="the service's name (default: the agent's)")
+    verb.add_argument("--version", required=True, help="the version to install")
+    verb.add_argument("--store", required=True, help="where the tarballs are: a URL or a folder")
+    verb.add_argument(
+        "--tarball",
+        nargs=3,
+        action="append",
+        required=True,
+        metavar=("PLATFORM", "FILE", "SHA256"),
+        help="a tarball and its hash; may be repeated",
+    )
+    verb.add_argument("--process-manager", default="systemd", help="systemd, pm2 or direct")
+    verb.add_argument("--home", type=Path, help="where to install (default: /opt/SERVICE)")
+    verb.add_argument("--user", help="who runs the service (default: who calls sudo)")
+    verb.add_argument(
+        "--settings-stdin",
+        action="store_true",
+        help="read NAME=VALUE settings, each ended by a NUL, from standard input",
+    )
+    verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    verb.set_defaults(run=_install)
+
+
+def _add_status(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("status", help="say what runs; exits with 3 where it is not healthy")
+    _add_home(verb)
+    verb.add_argument("--json", action="store_true", help="print JSON")
+    verb.set_defaults(run=_status)
+
+
+def _add_uninstall(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("uninstall", help="stop the service and remove all that it wrote")
+    _add_home(verb)
+    verb.add_argument("--keep-data", action="store_true", help="keep .env, logs and workspace")
+    verb.set_defaults(run=_uninstall)
+
+
+def _add_inner(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add what process managers call; people have no use for it, so help leaves it out."""
+    verb = verbs.add_parser("supervise")
+    _add_home(verb)
+    verb.set_defaults(run=_supervise)
+    verb = verbs.add_parser("exec")
+    _add_home(verb)
+    verb.add_argument("argv", nargs="+")
+    verb.set_defaults(run=_exec)
+
+
+def _add_home(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--home",
+        type=Path,
+        default=_own_folder(),
+        help="the service's folder (default: the one that this agentctl stands in)",
+    )
+
+
+def _own_folder() -> Path:
+    return Path(sys.argv[0]).resolve().parent
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    request = _request(arguments)
+    with locked(request.home):
+        changed = install(request, _say(quiet=arguments.json), _now)
+    if arguments.json:
+        outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
+        print(json.dumps(outcome))
+    elif changed:
+        print(f"[INFO] {request.service} {request.version} runs and is healthy")
+    else:
+        print(f"[INFO] {request.service} {request.version} was installed and healthy: no change")
+    return 0
+
+
+def _request(arguments: argparse.Namespace) -> Request:
+    service = arguments.service or arguments.name
+    platform, source = _pick(arguments.tarball, arguments.store)
+    settings = parse_settings(sys.stdin.buffer.read()) if arguments.settings_stdin else {}
+    return Request(
+        name=arguments.name,
+        service=service,
+        version=arguments.version,
+        platform=platform,
+        source=source,
+        manager=arguments.process_manager,
+        home=(arguments.home or Path(default_home(service))).absolute(),
+        user=arguments.user or os.environ.get("SUDO_USER") or os.environ.get("USER", "root"),
+        engine=Path(sys.argv[0]).read_bytes(),
+        settings=settings,
+    )
+
+
+def _pick(tarballs: list[list[str]], store: str) -> tuple[str, Source]:
+    """Take the tarball for this machine, or the one that fits every machine."""
+    here = this_platform()
+    for platform, file, sha256 in tarballs:
+        if platform in (here, "any"):
+            return here, Source(tarball_url(store, file), sha256)
+    known = ", ".join(platform for platform, _, _ in tarballs)
+    raise Unsupported(
+        f"this version was released for {known}, and this machine is {here}",
+        hint="use a machine of such a platform, or release the agent for this one",
+    )
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    found = status(Layout(arguments.home))
+    if arguments.json:
+        print(json.dumps(found, indent=2, sort_keys=True))
+    else:
+        word = "healthy" if found["healthy"] else "NOT healthy"
+        print(f"{found['service']} {found['version']} under {found['manager']}: {word}")
+        rows = {
+            "folder": found["home"],
+            "user": found["user"],
+            "process": found.get("pid") or "none",
+            "restarts": found.get("restarts", 0),
+            "fault": found["fault"] or "none",
+            "last change": f"{found['outcome']} at {found['at']}: {found['reason']}",
+        }
+        for name, value in rows.items():
+            print(f"  {name:<12} {value}")
+    return 0 if found["healthy"] else UNHEALTHY
+
+
+def _uninstall(arguments: argparse.Namespace) -> int:
+    layout = Layout(arguments.home)
+    if not layout.home.is_dir():
+        raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
+    with locked(layout.home):
+        uninstall(layout, _say(quiet=False), keep_data=arguments.keep_data)
+    print(f"[INFO] {layout.home.name} was uninstalled")
+    return 0
+
+
+def _supervise(arguments: argparse.Namespace) -> int:
+    supervise(arguments.home)
+    return 0
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    settings = parse_env(Layout(arguments.home).env.read_text("utf-8"))
+    program, *_ = arguments.argv
+    os.execvpe(program, arguments.argv, {**os.environ, **settings})  # noqa: S606 - no shell wanted
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _say(*, quiet: bool) -> Say:
+    if quiet:
+        return Say(lambda _: None, lambda _, __: None)
+    steps = _Steps()
+    return Say(steps.step, steps.bytes)
+
+
+class _Steps:
+    """Prints each step once, and how far a download is: in place on a terminal, else a line."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._shown = 0.0
+
+    def step(self, text: str) -> None:
+        if text != self._last:
+            self._last = text
+            print(f"[INFO] {text}", flush=True)
+
+    def bytes(self, here: int, total: int | None) -> None:
+        ended = here == total
+        if time.monotonic() < self._shown + (0.2 if sys.stdout.isatty() else 5) and not ended:
+            return
+        self._shown = time.monotonic()
+        of = f" of {total / MEGABYTE:.1f}" if total else ""
+        end = "\n" if ended or not sys.stdout.isatty() else "\r"
+        print(f"[INFO] {here / MEGABYTE:.1f}{of} MB", end=end, flush=True)

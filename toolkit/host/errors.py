@@ -1,0 +1,80 @@
+"""Every fault that `agentctl` reports, with its exit code (docs/exit-codes.md)."""
+
+from __future__ import annotations
+
+
+class AgentctlError(Exception):
+    """Root of all faults; `message` says what happened and why, `hint` what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AgentctlError):
+    """The call asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class Unsupported(AgentctlError):
+    """This system, Python or process manager is not one that the release runs on."""
+
+    exit_code = 10
+
+
+class NotPermitted(AgentctlError):
+    """The step needs rights that this user does not have."""
+
+    exit_code = 11
+
+
+class Busy(AgentctlError):
+    """Another agentctl works on the same service."""
+
+    exit_code = 12
+
+
+class DownloadFailed(AgentctlError):
+    """The store could not be reached, or did not answer with the file."""
+
+    exit_code = 20
+
+
+class HashMismatch(AgentctlError):
+    """What arrived is not what was published."""
+
+    exit_code = 21
+
+
+class DiskFull(AgentctlError):
+    """There is no room left on the disk."""
+
+    exit_code = 22
+
+
+class BadRelease(AgentctlError):
+    """The tarball is whole, but it is not a release that this agentctl can install."""
+
+    exit_code = 23
+
+
+class MissingSetting(AgentctlError):
+    """A variable that the agent requires was not given."""
+
+    exit_code = 24
+
+
+class CommandFailed(AgentctlError):
+    """A program of the host failed."""
+
+    exit_code = 25
+
+
+class Unhealthy(AgentctlError):
+    """The service was started, but its health gate did not hold."""
+
+    exit_code = 30

@@ -1,0 +1,135 @@
+"""Downloads a file into a folder and proves that it is the one that was published."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.host.errors import DownloadFailed, HashMismatch, UsageError
+
+CHUNK = 1 << 20
+PAUSES = (1.0, 2.0, 4.0)
+SCHEMES = ("https://", "http://", "file://")
+TIMEOUT = 30.0
+
+Report = Callable[[int, "int | None"], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published file: where it is, and the SHA-256 (hex) that it must have."""
+
+    url: str
+    sha256: str
+
+
+class _Passing(Exception):
+    """A fault that may be gone at the next try."""
+
+
+def download(source: Source, target: Path, report: Report) -> None:
+    """Fetch `source` to `target`, going on with what an earlier run left there.
+
+    `report` is told the bytes that are here and the bytes in all. Raises DownloadFailed
+    (nothing of it condemns the release), or HashMismatch, after which `target` is gone.
+    """
+    if not source.url.startswith(SCHEMES):
+        raise UsageError(f"{source.url} is no http, https or file address")
+    continued = target.exists()
+    _fetch_with_pauses(source.url, target, report)
+    if continued and sha256_of(target) != source.sha256:
+        # What an earlier run left may be damaged, by a power cut for one; start afresh.
+        target.unlink()
+        _fetch_with_pauses(source.url, target, report)
+    _check(source, target)
+
+
+def _fetch_with_pauses(url: str, target: Path, report: Report) -> None:
+    for pause in (*PAUSES, None):
+        try:
+            _fetch(url, target, report)
+            return
+        except _Passing as fault:
+            if pause is None:
+                raise DownloadFailed(
+                    f"{url} could not be fetched in {len(PAUSES) + 1} tries: {fault}",
+                    hint="check this host's network and the store; the same command goes on "
+                    "where this one stopped",
+                ) from fault
+            time.sleep(pause)
+
+
+def _fetch(url: str, target: Path, report: Report) -> None:
+    here = target.stat().st_size if target.exists() else 0
+    request = urllib.request.Request(url)  # noqa: S310 - `download` checked the scheme
+    if here:
+        request.add_header("Range", f"bytes={here}-")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+            resumed = response.status == 206
+            _copy(response, target, here if resumed else 0, report)
+    except urllib.error.HTTPError as error:
+        _http_error(url, target, error)
+    except urllib.error.URLError as error:
+        raise _Passing(str(error.reason)) from error
+    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        raise _Passing(repr(error)) from error
+
+
+def _http_error(url: str, target: Path, error: urllib.error.HTTPError) -> None:
+    code = error.code
+    if code == 416:
+        # What is here is as long as the file, or longer; only its hash can tell which.
+        return
+    if code == 429 or code >= 500:
+        raise _Passing(f"the store answered {code} {error.reason}") from error
+    hints = {
+        401: "the store wants credentials; check that the files are public",
+        403: "the store refuses this file; check that the files are public",
+        404: "check that this version was uploaded, and that the script names the right store",
+    }
+    target.unlink(missing_ok=True)
+    raise DownloadFailed(
+        f"{url}: the store answered {code} {error.reason}",
+        hint=hints.get(code, "check the address of the store"),
+    ) from error
+
+
+def _copy(response: http.client.HTTPResponse, target: Path, start: int, report: Report) -> None:
+    length = response.headers.get("Content-Length")
+    total = start + int(length) if length else None
+    here = start
+    with target.open("ab" if start else "wb") as file:
+        while chunk := response.read(CHUNK):
+            file.write(chunk)
+            here += len(chunk)
+            report(here, total)
+    if total is not None and here < total:
+        raise _Passing(f"the connection ended after {here} of {total} bytes")
+
+
+def _check(source: Source, target: Path) -> None:
+    found = sha256_of(target)
+    if found == source.sha256:
+        return
+    target.unlink()
+    raise HashMismatch(
+        f"{source.url} is not the file that was published: its SHA-256 is {found}, "
+        f"expected {source.sha256}",
+        hint="nothing was installed; run it again, and if it stays so, do not trust this store",
+    )
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file in hex, reading a chunk at a time."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,101 @@
+"""The health gate: when a service that was started counts as running."""
+
+from __future__ import annotations
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from toolkit.host.commands import run
+from toolkit.host.errors import CommandFailed, Unhealthy
+from toolkit.host.manager import Installation, Manager, Process
+from toolkit.host.release import Health, resolve
+
+PROBE_SECONDS = 5.0
+LOG_LINES = 20
+# A process without a gate of its own must have lived this long.
+SETTLED = Health("none", (), timeout=30, interval=1.0)
+SETTLED_LOOKS = 5
+
+
+def wait_until_healthy(
+    manager: Manager, installation: Installation, report: Callable[[str], None]
+) -> None:
+    """Wait until the gate holds twice running, with the same main process both times.
+
+    An answer alone is not enough: another program may have taken the port.
+    Raises Unhealthy, with the service's last lines, when the release's time limit has passed.
+    """
+    gate = installation.release.health or SETTLED
+    wanted = 2 if installation.release.health else SETTLED_LOOKS
+    deadline = time.monotonic() + gate.timeout
+    held, pid = 0, None
+    while True:
+        process = manager.process(installation)
+        fault = look(gate, process, installation)
+        same = fault is None and process.pid == pid
+        held, pid = (held + 1 if same else int(fault is None)), process.pid
+        if held >= wanted:
+            return
+        if time.monotonic() > deadline:
+            raise _unhealthy(manager, installation, gate, fault or "its process kept changing")
+        report(fault or "healthy, looking again")
+        time.sleep(gate.interval)
+
+
+def look(gate: Health, process: Process, installation: Installation) -> str | None:
+    """Look once; gives what is wrong, or None where the service is healthy."""
+    if not process.running:
+        return f"its process does not run: {process.detail}"
+    probes = {"http": _http, "tcp": _tcp, "command": _command}
+    if gate.kind not in probes:
+        return None
+    home = str(installation.layout.home)
+    target = [resolve(word, installation.release, home) for word in gate.target]
+    return probes[gate.kind](target, installation)
+
+
+def _http(target: list[str], installation: Installation) -> str | None:
+    del installation
+    # The service is on this host: a proxy would only be in the way.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(target[0], timeout=PROBE_SECONDS):
+            return None
+    except urllib.error.HTTPError as error:
+        return f"{target[0]} answered {error.code} {error.reason}"
+    except (OSError, ValueError) as error:
+        return f"{target[0]} did not answer: {getattr(error, 'reason', error)}"
+
+
+def _tcp(target: list[str], installation: Installation) -> str | None:
+    del installation
+    host, _, port = target[0].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=PROBE_SECONDS).close()
+    except OSError as error:
+        return f"{target[0]} took no connection: {error}"
+    return None
+
+
+def _command(target: list[str], installation: Installation) -> str | None:
+    try:
+        run(target, account=installation.account, timeout=PROBE_SECONDS)
+    except CommandFailed as error:
+        return error.message
+    return None
+
+
+def _unhealthy(manager: Manager, installation: Installation, gate: Health, fault: str) -> Unhealthy:
+    process = manager.process(installation)
+    lines = manager.logs(installation, LOG_LINES).strip() or "(it printed nothing)"
+    return Unhealthy(
+        f"{installation.service} {installation.release.version} did not become healthy within "
+        f"{gate.timeout} s: {fault}\n"
+        f"{manager.name} says: {process.detail}, restarted {process.restarts} times\n"
+        f"last lines of its log:\n{lines}",
+        hint="mend the cause that the log names (a port that is taken, a setting that is wrong), "
+        "then run the same command again",
+    )

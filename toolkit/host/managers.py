@@ -1,0 +1,22 @@
+"""The process managers by name."""
+
+from __future__ import annotations
+
+from toolkit.host.direct import Direct
+from toolkit.host.errors import Unsupported
+from toolkit.host.manager import Manager
+from toolkit.host.pm2 import Pm2
+from toolkit.host.release import Release
+from toolkit.host.systemd import Systemd
+
+MANAGERS: dict[str, Manager] = {manager.name: manager for manager in (Systemd(), Pm2(), Direct())}
+
+
+def manager_for(name: str, release: Release) -> Manager:
+    """Give the manager called `name`; raises Unsupported where the release has no place for it."""
+    if name not in release.service.managers:
+        raise Unsupported(
+            f"{release.name} {release.version} is not made to run under {name!r}",
+            hint=f"use PROCESS_MANAGER={' or '.join(release.service.managers)}",
+        )
+    return MANAGERS[name]

@@ -1,0 +1,37 @@
+"""What the caller of agentctl wants, and how it hears of what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.host.fetch import Report, Source
+
+
+@dataclass(frozen=True)
+class Request:
+    """This version of this agent, run so.
+
+    `source` is the tarball for this host's `platform`; `user` runs the service where the
+    release names none; `settings` go into .env; `engine` is agentctl itself, in bytes.
+    """
+
+    name: str
+    service: str
+    version: str
+    platform: str
+    source: Source
+    manager: str
+    home: Path
+    user: str
+    engine: bytes
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Say:
+    """How work reports: a step as it begins, bytes as they arrive."""
+
+    step: Callable[[str], None]
+    bytes: Report

@@ -1,0 +1,96 @@
+"""Brings one version onto the host, beside those that are there, and proves it whole."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from pathlib import Path
+
+from toolkit.host.errors import UsageError
+from toolkit.host.fetch import Source, download
+from toolkit.host.files import make_folder, remove_tree, write_atomic
+from toolkit.host.layout import Layout
+from toolkit.host.pythonenv import build_environment
+from toolkit.host.release import PATH, Release, parse_release
+from toolkit.host.request import Request, Say
+from toolkit.host.unpack import seal, unpack
+
+
+def stage(request: Request, layout: Layout, say: Say) -> bool:
+    """Make releases/<version> whole; gives False where it was.
+
+    The marker is written last, after all else is on the disk. Whatever goes wrong before,
+    the half version is taken away, so that it can't be used and takes no room.
+    Raises UsageError where that version is there from other bytes.
+    """
+    staged = layout.staged_sha256(request.version)
+    if staged == request.source.sha256:
+        return False
+    if staged is not None:
+        raise UsageError(
+            f"{request.name} {request.version} is here already, from other bytes "
+            f"({staged[:12]}, not {request.source.sha256[:12]})",
+            hint="a version never changes: publish the change as a new version",
+        )
+    folder = layout.release(request.version)
+    remove_tree(folder)
+    say.step(f"fetch {request.source.url}")
+    tarball = _fetch(request.source, layout, say)
+    try:
+        _unpack(tarball, folder, request, say)
+        os.sync()
+        _mark(layout, request)
+    except BaseException:
+        remove_tree(folder)
+        raise
+    remove_tree(layout.incoming)
+    return True
+
+
+def _fetch(source: Source, layout: Layout, say: Say) -> Path:
+    make_folder(layout.incoming, 0o700)
+    tarball = layout.incoming / f"{source.sha256}.tar.gz"
+    for other in layout.incoming.iterdir():
+        if other != tarball:
+            other.unlink()
+    download(source, tarball, say.bytes)
+    return tarball
+
+
+def _unpack(tarball: Path, folder: Path, request: Request, say: Say) -> None:
+    say.step(f"unpack {folder}")
+    unpack(tarball, folder)
+    release = read_release(folder)
+    _same(request, release)
+    if release.runtime.kind == "python":
+        say.step("make the virtual environment")
+        build_environment(release, folder)
+    seal(folder)
+
+
+def _mark(layout: Layout, request: Request) -> None:
+    marker = layout.marker(request.version)
+    write_atomic(marker, f"{request.source.sha256}\n".encode(), 0o444)
+    layout.release(request.version).chmod(0o555)
+
+
+def _same(request: Request, release: Release) -> None:
+    wanted = (request.name, request.version, request.service)
+    found = (release.name, release.version, release.service.name)
+    if wanted != found:
+        raise UsageError(
+            f"the tarball holds {' '.join(found)}, not {' '.join(wanted)}",
+            hint="render the install script again from the release that is published",
+        )
+
+
+def read_release(folder: Path) -> Release:
+    """Read what an unpacked release says of itself."""
+    return parse_release((folder / PATH).read_text("utf-8"))
+
+
+def tarball_url(store: str, file: str) -> str:
+    """Give the address of `file` in `store`, an http(s) URL or a folder of this host."""
+    if store.startswith("/"):
+        return Path(store, file).as_uri()
+    return f"{store.rstrip('/')}/{urllib.parse.quote(file)}"

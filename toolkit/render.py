@@ -1,0 +1,243 @@
+"""Renders every text that a release or a host needs, from templates/.
+
+Nothing is written here: each function gives RenderedFile values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from toolkit import quoting
+from toolkit.host.release import (
+    ENV_EXAMPLE,
+    PATH,
+    UNITS,
+    Health,
+    Release,
+    Runtime,
+    Service,
+    command_line,
+    default_home,
+    environment,
+    resolve,
+    search_path,
+)
+from toolkit.resources import data_folder
+from toolkit.spec import AgentSpec, NodeRuntime, PythonRuntime
+from toolkit.spec import Health as HealthSpec
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """A text to write: `path` relative to where it belongs, `mode` as in chmod."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class Tarball:
+    """A published tarball: its file name in the store and its SHA-256 in hex."""
+
+    platform: str | None
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class InstallScript:
+    """What an install script is rendered from.
+
+    `store` is the public URL of the folder that holds the tarballs and `agentctl`;
+    `settings` are variables for this one host, `label` and `generated` free text.
+    """
+
+    store: str
+    tarballs: tuple[Tarball, ...]
+    agentctl: str
+    agentctl_sha256: str
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    label: str = ""
+    generated: str = ""
+
+
+def describe(spec: AgentSpec, platform: str | None) -> Release:
+    """Give what the release of `spec` for `platform` says of itself."""
+    service = spec.service
+    return Release(
+        name=spec.name,
+        title=quoting.one_line(spec.title),
+        version=spec.release_version,
+        platform=platform,
+        runtime=_runtime(spec),
+        service=Service(
+            name=spec.service_name,
+            exec=tuple(service.exec),
+            user=service.user,
+            working_directory=service.working_directory,
+            environment=dict(service.environment),
+            required=tuple(service.required),
+            secret=tuple(service.secret),
+            restart_delay=service.restart_delay,
+            memory_limit=service.memory_limit,
+            managers=tuple(service.managers),
+        ),
+        health=_health(spec.health),
+    )
+
+
+def _runtime(spec: AgentSpec) -> Runtime:
+    match spec.runtime:
+        case NodeRuntime(version=version, bundled=bundled, pm2=pm2):
+            return Runtime("node", version, bundled, pm2)
+        case PythonRuntime(minimum=minimum):
+            return Runtime("python", minimum, bundled=False)
+        case _:
+            return Runtime("none", "", bundled=False)
+
+
+def _health(health: HealthSpec | None) -> Health | None:
+    if health is None:
+        return None
+    gates = {
+        "http": [health.http] if health.http else None,
+        "tcp": [health.tcp] if health.tcp else None,
+        "command": health.command,
+    }
+    kind, target = next((kind, target) for kind, target in gates.items() if target)
+    return Health(kind, tuple(target), health.timeout, health.interval)
+
+
+def release_files(spec: AgentSpec, platform: str | None) -> Iterator[RenderedFile]:
+    """Give the files that `toolkit release` adds to the agent's own."""
+    release = describe(spec, platform)
+    yield RenderedFile(PATH, release.to_json())
+    yield env_file(spec)
+    if "systemd" in spec.service.managers:
+        yield systemd_unit(spec)
+    if "pm2" in spec.service.managers:
+        yield pm2_ecosystem(spec)
+
+
+def systemd_unit(spec: AgentSpec) -> RenderedFile:
+    """Render the unit; what one host adds to it goes into a drop-in."""
+    release = describe(spec, None)
+    home = default_home(spec.service_name)
+    text = _template("systemd/service.j2").render(
+        release=release,
+        service=release.service,
+        home=home,
+        command=command_line(release, home),
+        working_directory=resolve(release.service.working_directory, release, home),
+        environment={"PATH": search_path(release, home), **environment(release, home)},
+    )
+    return RenderedFile(f"{UNITS}/{spec.service_name}.service", text)
+
+
+def pm2_ecosystem(spec: AgentSpec) -> RenderedFile:
+    """Render ecosystem.config.js, a superset of the one in the documents."""
+    release = describe(spec, None)
+    home = default_home(spec.service_name)
+    text = _template("pm2/ecosystem.config.js.j2").render(
+        title=release.title, app=_pm2_app(release, home)
+    )
+    return RenderedFile(f"{UNITS}/ecosystem.config.js", text)
+
+
+def _pm2_app(release: Release, home: str) -> dict[str, object]:
+    service = release.service
+    command = command_line(release, home)
+    env_path = f"{home}/.env"
+    app: dict[str, object] = {"name": service.name}
+    # PM2 writes an app's environment into its dump, which others may read. So the values
+    # of .env never pass through PM2: Node.js reads the file itself, others get it from agentctl.
+    if service.exec[0] == "{node}":
+        app |= {
+            "script": command[1],
+            "args": list(command[2:]),
+            "interpreter": command[0],
+            "node_args": [f"--env-file-if-exists={env_path}"],
+        }
+    else:
+        app |= {
+            "script": f"{home}/agentctl",
+            "args": ["exec", "--", *command],
+            "interpreter": "none",
+        }
+    app |= {
+        "cwd": resolve(service.working_directory, release, home),
+        "instances": 1,
+        "exec_mode": "fork",
+        "autorestart": True,
+        "watch": False,
+        "restart_delay": service.restart_delay * 1000,
+        "error_file": f"{home}/logs/pm2-error.log",
+        "out_file": f"{home}/logs/pm2-out.log",
+        "log_date_format": "YYYY-MM-DD HH:mm:ss Z",
+        "env": {"PATH": search_path(release, home), **environment(release, home)},
+    }
+    if service.memory_limit:
+        app["max_memory_restart"] = service.memory_limit
+    return app
+
+
+def env_file(spec: AgentSpec) -> RenderedFile:
+    """Render .env.example: every variable that a host may set, none with a value."""
+    secret = set(spec.service.secret)
+    text = _template("env/env.j2").render(
+        title=spec.title,
+        required=[(name, name in secret) for name in spec.service.required],
+        optional=[name for name in spec.service.secret if name not in spec.service.required],
+        defaults=spec.service.environment,
+    )
+    return RenderedFile(ENV_EXAMPLE, text)
+
+
+def install_script(spec: AgentSpec, script: InstallScript) -> RenderedFile:
+    """Render the script that checks a host, gets agentctl and hands over to it."""
+    text = _template("install/install.sh.j2").render(
+        spec=spec,
+        script=script,
+        home=default_home(spec.service_name),
+        bundled_pm2=isinstance(spec.runtime, NodeRuntime) and spec.runtime.pm2 is not None,
+    )
+    # Settings may hold secrets, so nobody but the owner may read a script that has some.
+    return RenderedFile(f"install-{spec.name}.sh", text, 0o700 if script.settings else 0o755)
+
+
+def agent_file(guess: object, node_version: str) -> str:
+    """Render a first release/<agent>.toml from what a folder says of its agent."""
+    return _template("init/agent.toml.j2").render(guess=guess, node_version=node_version)
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(data_folder("templates")),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - no HTML; each value is quoted by a filter below
+        comment_start_string="{%#",  # "{#" is a length in bash
+        comment_end_string="#%}",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters.update(
+        comment=quoting.one_line,
+        sh=quoting.shell_word,
+        unit_text=quoting.unit_text,
+        unit_word=quoting.unit_word,
+        unit_argument=quoting.unit_argument,
+        js=quoting.javascript,
+        toml=quoting.toml,
+    )
+    return templates
+
+
+def _template(name: str) -> Template:
+    return _templates().get_template(name)

@@ -1,0 +1,37 @@
+"""Where the files stand that are no Python: templates/ and the examples in release/.
+
+In a checkout they stand at its top; the wheel carries them in toolkit/_data/.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.errors import NotFoundError
+
+_PACKAGE = Path(__file__).parent
+
+
+def data_folder(name: str) -> Path:
+    """Give the folder of data files called `name`, such as templates."""
+    return next(
+        folder for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name) if folder.is_dir()
+    )
+
+
+def agent_file(name: str, project: Path) -> Path:
+    """Find release/NAME.toml in `project`, else among the examples that come with toolkit.
+
+    Raises NotFoundError with the names that there are.
+    """
+    folders = [project / "release", data_folder("release")]
+    for folder in folders:
+        file = folder / f"{name}.toml"
+        if file.is_file():
+            return file
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
+    raise NotFoundError(
+        f"there is no agent called {name!r}",
+        why=f"neither {folders[0]} nor the examples of toolkit have a {name}.toml",
+        hint=f"name one of {', '.join(known)}, or write one with `toolkit init`",
+    )

@@ -1,0 +1,213 @@
+"""What an agent is: the model of release/<agent>.toml."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from toolkit.host.release import PLACEHOLDER, PLACEHOLDERS, PYTHONS
+
+Platform = Literal["linux-x64", "linux-arm64"]
+Manager = Literal["systemd", "pm2", "direct"]
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
+# No "+": it stands for a space in some stores' URLs.
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z._-]{0,63}$")]
+ExactVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+User = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+Memory = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*[KMG]$")]
+Argv = Annotated[list[str], Field(min_length=1)]
+
+NPM_SOURCE = re.compile(r"^npm:(?P<package>(@[\w.-]+/)?[\w.-]+)@(?P<version>[0-9][\w.-]*)$")
+PYPI_SOURCE = re.compile(
+    r"^pypi:(?P<package>[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?)==(?P<version>[0-9][\w.!]*)$"
+)
+
+
+class Model(BaseModel):
+    """Refuses unknown keys and wrong types, so that a slip is reported and not guessed at."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Build(Model):
+    """How the tree that is packed comes from the source."""
+
+    commands: list[Argv] = Field(
+        default=[], description="commands to run in a copy of the source folder, each as a list"
+    )
+    include: list[str] = Field(
+        default=["**"], description="patterns of the source folder's files to pack"
+    )
+    exclude: list[str] = Field(default=[], description="patterns of files to leave out again")
+    install_scripts: bool = Field(
+        default=False, description="let npm packages run their own install scripts"
+    )
+    allow_secrets: list[str] = Field(
+        default=[], description="paths that look like secrets and are none, such as test keys"
+    )
+
+
+class NodeRuntime(Model):
+    """Node.js runs the agent."""
+
+    kind: Literal["node"]
+    version: ExactVersion = Field(description="Node.js's exact version, such as 24.21.0")
+    bundled: bool = Field(default=True, description="false: use the host's /usr/bin/node")
+    pm2: ExactVersion | None = Field(
+        default=None, description="pack this version of PM2 too; else the host's is used"
+    )
+
+
+class PythonRuntime(Model):
+    """The host's CPython runs the agent, in a virtual environment of its own."""
+
+    kind: Literal["python"]
+    minimum: Literal["3.10", "3.11", "3.12", "3.13"] = Field(
+        default="3.10", description="the oldest CPython that the agent runs on"
+    )
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Every CPython minor version that the release must carry wheels for."""
+        return PYTHONS[PYTHONS.index(self.minimum) :]
+
+
+class NoRuntime(Model):
+    """The agent is a program of its own."""
+
+    kind: Literal["none"]
+
+
+Runtime = Annotated[NodeRuntime | PythonRuntime | NoRuntime, Field(discriminator="kind")]
+
+
+class Service(Model):
+    """How the agent runs on a host."""
+
+    name: Name | None = Field(default=None, description="the unit's name; else the agent's")
+    exec: Argv = Field(
+        description="the command line; {node}, {python}, {bin}, {current} and {home} are replaced"
+    )
+    user: User | None = Field(
+        default=None, description="a system user to create; else the user who installs"
+    )
+    working_directory: str = Field(default="{home}", description="where the agent starts")
+    environment: dict[Variable, str] = Field(
+        default={}, description="variables for every host; {home} and {current} are replaced"
+    )
+    required: list[Variable] = Field(
+        default=[], description="variables that each host must be given"
+    )
+    secret: list[Variable] = Field(
+        default=[], description="variables whose values nobody may see, required or not"
+    )
+    restart_delay: int = Field(default=10, ge=0, le=3600, description="seconds between restarts")
+    memory_limit: Memory | None = Field(default=None, description="such as 512M or 1G")
+    managers: list[Manager] = Field(
+        default=["systemd", "direct"], min_length=1, description="what may run it on a host"
+    )
+
+    @field_validator("exec", "working_directory")
+    @classmethod
+    def _known_placeholders(cls, value: str | list[str]) -> str | list[str]:
+        for word in [value] if isinstance(value, str) else value:
+            for name in PLACEHOLDER.findall(word):
+                if name not in PLACEHOLDERS:
+                    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+                    raise ValueError(f"one of {known} (found {{{name}}})")
+        return value
+
+    @field_validator("exec")
+    @classmethod
+    def _absolute_program(cls, value: list[str]) -> list[str]:
+        if not value[0].startswith(("/", "{")):
+            raise ValueError(f"an absolute path or a placeholder as the program, not {value[0]!r}")
+        return value
+
+    @field_validator("exec", "working_directory", "environment")
+    @classmethod
+    def _no_null_bytes(cls, value: object) -> object:
+        if "\\x00" in repr(value):
+            raise ValueError("text without NUL bytes")
+        return value
+
+
+class Health(Model):
+    """When the agent counts as healthy: exactly one of http, tcp and command."""
+
+    http: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")] | None = Field(
+        default=None, description="a URL that answers 200 to 299"
+    )
+    tcp: Annotated[str, StringConstraints(pattern=r"^[\w.-]+:[0-9]{1,5}$")] | None = Field(
+        default=None, description="HOST:PORT that takes a connection"
+    )
+    command: Argv | None = Field(default=None, description="a command that exits with 0")
+    timeout: int = Field(default=60, ge=1, le=3600, description="seconds until it must hold")
+    interval: float = Field(default=1.0, ge=0.1, le=60, description="seconds between two tries")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Health:
+        if sum(gate is not None for gate in (self.http, self.tcp, self.command)) != 1:
+            raise ValueError("exactly one of http, tcp and command")
+        return self
+
+
+class AgentSpec(Model):
+    """One agent: what it is made of, how it runs, and when it is healthy."""
+
+    name: Name = Field(description="the agent's name, in every file's and URL's name")
+    title: str = Field(description="what a person calls it")
+    source: str = Field(description="npm:PACKAGE@VERSION, pypi:PACKAGE==VERSION, or a folder")
+    version: Version | None = Field(
+        default=None, description="the release's version; else the version in the source"
+    )
+    platforms: list[Platform] = Field(
+        default=["linux-x64", "linux-arm64"], min_length=1, description="where it can run"
+    )
+    build: Build = Build()
+    runtime: Runtime
+    service: Service
+    health: Health | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AgentSpec:
+        kind = self.runtime.kind
+        if self.source.startswith("npm:") and (not NPM_SOURCE.match(self.source) or kind != "node"):
+            raise ValueError('npm:PACKAGE@VERSION together with runtime.kind = "node"')
+        if self.source.startswith("pypi:") and (
+            not PYPI_SOURCE.match(self.source) or kind != "python"
+        ):
+            raise ValueError('pypi:PACKAGE==VERSION together with runtime.kind = "python"')
+        if self.version is None and self.source_version is None:
+            raise ValueError("a version, since the source is a folder")
+        return self
+
+    @property
+    def source_version(self) -> str | None:
+        """The version that the source names, for an npm or PyPI package."""
+        match = NPM_SOURCE.match(self.source) or PYPI_SOURCE.match(self.source)
+        return match["version"] if match else None
+
+    @property
+    def release_version(self) -> str:
+        """The version that the release is published as."""
+        version = self.version or self.source_version
+        if version is None:
+            raise ValueError("validated: one of the two is set")
+        return version
+
+    @property
+    def service_name(self) -> str:
+        """The name of the unit and of the folder in /opt."""
+        return self.service.name or self.name
