@@ -271,6 +271,6 @@ class _Steps:
         if time.monotonic() < self._shown + (0.2 if sys.stdout.isatty() else 5) and not ended:
             return
         self._shown = time.monotonic()
-        of = f" of {total / MEGABYTE:.1f}" if total else ""
+        of = f" of {total / MEGABYTE:.2f}" if total else ""
         end = "\n" if ended or not sys.stdout.isatty() else "\r"
-        print(f"[INFO] {here / MEGABYTE:.1f}{of} MB", end=end, flush=True)
+        print(f"[INFO] {here / MEGABYTE:.2f}{of} MB", end=end, flush=True)

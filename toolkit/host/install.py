@@ -130,7 +130,7 @@ class _Work:
         }
         try:
             for step in steps:
-                self.say.step(step)
+                self.say.step(self._wording(step))
                 if step in changing:
                     self._record("installing", f"{step} is under way", before, details)
                 actions[step]()
@@ -142,6 +142,21 @@ class _Work:
         if changing or before is None or before.outcome != "running":
             self._record("running", "its health gate held", before, details)
         return changing
+
+    def _wording(self, step: str) -> str:
+        service, version, manager = (
+            self.installation.service,
+            self.request.version,
+            self.manager.name,
+        )
+        return {
+            "leave": "take the service from its former process manager",
+            "settings": f"write {self.layout.env}",
+            "switch": f"switch {self.layout.current} to {version}",
+            "configure": f"set {service} up in {manager}",
+            "start": f"start {service}",
+            "health": f"wait until {service} is healthy",
+        }[step]
 
     def _folders(self) -> None:
         for folder in (self.layout.logs, self.layout.workspace):

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -120,11 +121,16 @@ class Pm2:
         return _call(_program(installation), installation.account, *arguments)
 
     def _start_at_boot(self, program: tuple[str, ...], account: Account, verb: str) -> None:
-        environment = _environment(program, account)
-        run(
-            [*program, verb, "systemd", "-u", account.name, "--hp", account.home],
-            env=environment,
-        )
+        """Have PM2 write or remove its own boot unit, as root.
+
+        PM2 makes its folder in HOME, where the account could not use one that root owns: so
+        HOME is a folder that goes again.
+        """
+        with tempfile.TemporaryDirectory() as home:
+            environment = {**_environment(program, account), "HOME": home, "USER": "root"}
+            user = ["-u", account.name, "--hp", account.home]
+            run([*program, verb, "systemd", *user], env=environment)
+        run(["systemctl", "daemon-reload"])
 
 
 def _program(installation: Installation) -> tuple[str, ...]:

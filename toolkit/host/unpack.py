@@ -92,11 +92,13 @@ def _compare(folder: Path, found: dict[str, File]) -> None:
 
 
 def seal(folder: Path) -> None:
-    """Take every write bit away, so that no version changes after it was proven whole."""
+    """Take away the write bits of all that is in `folder`, so that no version changes later.
+
+    The folder itself is left, since the marker has still to be written into it.
+    """
     for path in _walk(folder):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & 0o555)
-    folder.chmod(0o555)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

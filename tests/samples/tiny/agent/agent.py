@@ -1,0 +1,24 @@
+"""A small agent: answers on a port, says what it was started with, takes its time where told."""
+
+import http.server
+import json
+import os
+import sys
+import time
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers every path with the agent's own arguments and environment."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"argv": sys.argv[1:], "env": dict(os.environ)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+time.sleep(float(os.environ.get("TINY_START_SECONDS", "0")))
+address = ("127.0.0.1", int(os.environ.get("TINY_PORT", "7070")))
+http.server.ThreadingHTTPServer.allow_reuse_address = True
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
