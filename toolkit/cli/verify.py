@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
@@ -20,7 +21,6 @@ from toolkit.runner import FORMS
 from toolkit.spec import Manager
 from toolkit.verify import Options, verify_all
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -33,10 +33,19 @@ def _absolute(_context: click.Context, _option: click.Parameter, value: str | No
     return str(path)
 
 
+def _writable(_context: click.Context, _option: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and not os.access(value.parent, os.W_OK):
+        raise click.BadParameter(f"there is no folder {value.parent} that you may write to")
+    return value
+
+
 @click.command()
 @click.argument("name")
 @click.option("--host", "hosts", multiple=True, required=True, metavar="URL", help=f"{FORMS}.")
-@click.option("--version", metavar="V", help="The version that must run; else any that is whole.")
+@click.option(
+    "--version", metavar="V", help="The version that must run.  [default: release/NAME.toml's]"
+)
+@click.option("--any-version", is_flag=True, help="Accept whichever version the host says it runs.")
 @click.option(
     "--process-manager",
     "manager",
@@ -56,7 +65,13 @@ def _absolute(_context: click.Context, _option: click.Parameter, value: str | No
 )
 @click.option("--ssh-config", type=_EXISTING, help="A configuration file for ssh.")
 @click.option("--identity-file", type=_EXISTING, help="The private key for ssh.")
-@click.option("--junit", "junit_file", type=_FILE, help="Write JUnit XML to this file too.")
+@click.option(
+    "--junit",
+    "junit_file",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_writable,
+    help="Write JUnit XML to this file too.",
+)
 @options.as_json
 @options.project
 def verify(
@@ -64,6 +79,7 @@ def verify(
     name: str,
     hosts: tuple[str, ...],
     version: str | None,
+    any_version: bool,
     manager: str | None,
     prefix: str | None,
     sudo: bool | None,
@@ -85,6 +101,7 @@ def verify(
       toolkit verify glances --host podman://demo --version 4.5.8 --json
     """
     spec = options.load_agent(name, project)
+    version = None if any_version else version or spec.release_version
     wanted = Options(version, manager, prefix, sudo, ssh_config, identity_file)
     with progress(quiet=as_json) as bar:
         verdicts = verify_all(spec, hosts, wanted, bar)
@@ -112,15 +129,19 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
 
 
 def _print(verdicts: Sequence[Verdict]) -> None:
-    console = Console()
     for verdict in verdicts:
-        if verdict.error or not verdict.installed:
-            continue
-        console.print(_table(verdict))
-        held = len(verdict.checks) - len(verdict.failed)
-        mark = Text("✓ ", "green") if verdict.holds else Text("✗ ", "bold red")
-        what = f"{verdict.service} on {verdict.host}: {held} of {len(verdict.checks)} checks hold"
-        console.print(mark + Text(what), soft_wrap=True)
+        if not verdict.error and verdict.installed:
+            print_verdict(verdict)
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Print the checks of one host as a table, and how many of them hold."""
+    console = Console()
+    console.print(_table(verdict))
+    held = len(verdict.checks) - len(verdict.failed)
+    mark = Text("✓ ", "green") if verdict.holds else Text("✗ ", "bold red")
+    what = f"{verdict.service} on {verdict.host}: {held} of {len(verdict.checks)} checks hold"
+    console.print(mark + Text(what), soft_wrap=True)
 
 
 def _table(verdict: Verdict) -> Table:
