@@ -14,10 +14,22 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from toolkit.errors import ConfigError
-from toolkit.spec import AgentSpec
+from toolkit.spec import PATTERNS, AgentSpec
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[int | str, ...]
+
+# pydantic's kinds of type errors in a person's words.
+WORDS = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number, without quotes",
+    "float_type": "a number, without quotes",
+    "bool_type": "true or false, without quotes",
+    "list_type": "a list in [ ]",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,8 @@ def _fault(model: type[BaseModel], data: dict[str, Any], details: ErrorDetails) 
         return _unknown_key(model, data, location, key)
     if details["type"] == "missing":
         return Fault(key, "nothing", _expected(details))
+    if not location:
+        return Fault(key, "values that do not fit together", _expected(details))
     return Fault(key, _shown(details["input"]), _expected(details))
 
 
@@ -134,9 +148,12 @@ def _expected(details: ErrorDetails) -> str:
         case "value_error":
             return str(context["error"])
         case "string_pattern_mismatch":
-            return f"text that matches {context['pattern']}"
+            pattern = str(context["pattern"])
+            return PATTERNS.get(pattern, f"text that matches {pattern}")
         case "literal_error" | "union_tag_invalid":
             return "one of " + str(context.get("expected") or context.get("expected_tags"))
         case "union_tag_not_found":
             return "a table with a `kind`"
-    return details["msg"].removeprefix("Input should be ")
+        case "too_short":
+            return f"a list of at least {context['min_length']}"
+    return WORDS.get(details["type"]) or details["msg"].removeprefix("Input should be ")

@@ -210,6 +210,11 @@ def install_script(spec: AgentSpec, script: InstallScript) -> RenderedFile:
     return RenderedFile(f"install-{spec.name}.sh", text, 0o700 if script.settings else 0o755)
 
 
+def container_file(base: str) -> RenderedFile:
+    """Render the Containerfile of a throwaway host, from the image `base`."""
+    return RenderedFile("Containerfile", _template("container/Containerfile.j2").render(base=base))
+
+
 def agent_file(guess: object, node_version: str) -> str:
     """Render a first release/<agent>.toml from what a folder says of its agent."""
     return _template("init/agent.toml.j2").render(guess=guess, node_version=node_version)

@@ -19,13 +19,28 @@ from toolkit.host.release import PLACEHOLDER, PLACEHOLDERS, PYTHONS
 Platform = Literal["linux-x64", "linux-arm64"]
 Manager = Literal["systemd", "pm2", "direct"]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
-# No "+": it stands for a space in some stores' URLs.
-Version = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z._-]{0,63}$")]
-ExactVersion = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
-Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-User = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
-Memory = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*[KMG]$")]
+# What each pattern means in words, for error messages.
+PATTERNS = {
+    r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$": "lower-case letters, digits and hyphens, as in my-agent",
+    # No "+": it stands for a space in some stores' URLs.
+    r"^[0-9][0-9A-Za-z._-]{0,63}$": "a version of digits, letters, dots, _ and -, as in 1.4.0",
+    r"^[0-9]+\.[0-9]+\.[0-9]+$": "a whole version, as in 24.21.0",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "the name of a variable, as in LOG_LEVEL",
+    r"^[a-z_][a-z0-9_-]{0,30}$": "the name of a user, as in my-agent",
+    r"^[1-9][0-9]*[KMG]$": "an amount of memory, as in 512M or 1G",
+    r"^https?://[^\s]+$": "a URL, as in http://127.0.0.1:8080/health",
+    r"^[\w.-]+:[0-9]{1,5}$": "HOST:PORT, as in 127.0.0.1:8080",
+}
+NAME, VERSION, EXACT_VERSION, VARIABLE, USER, MEMORY, URL, ADDRESS = PATTERNS
+
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Version = Annotated[str, StringConstraints(pattern=VERSION)]
+ExactVersion = Annotated[str, StringConstraints(pattern=EXACT_VERSION)]
+Variable = Annotated[str, StringConstraints(pattern=VARIABLE)]
+User = Annotated[str, StringConstraints(pattern=USER)]
+Memory = Annotated[str, StringConstraints(pattern=MEMORY)]
+Url = Annotated[str, StringConstraints(pattern=URL)]
+Address = Annotated[str, StringConstraints(pattern=ADDRESS)]
 Argv = Annotated[list[str], Field(min_length=1)]
 
 NPM_SOURCE = re.compile(r"^npm:(?P<package>(@[\w.-]+/)?[\w.-]+)@(?P<version>[0-9][\w.-]*)$")
@@ -146,12 +161,8 @@ class Service(Model):
 class Health(Model):
     """When the agent counts as healthy: exactly one of http, tcp and command."""
 
-    http: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")] | None = Field(
-        default=None, description="a URL that answers 200 to 299"
-    )
-    tcp: Annotated[str, StringConstraints(pattern=r"^[\w.-]+:[0-9]{1,5}$")] | None = Field(
-        default=None, description="HOST:PORT that takes a connection"
-    )
+    http: Url | None = Field(default=None, description="a URL that answers 200 to 299")
+    tcp: Address | None = Field(default=None, description="HOST:PORT that takes a connection")
     command: Argv | None = Field(default=None, description="a command that exits with 0")
     timeout: int = Field(default=60, ge=1, le=3600, description="seconds until it must hold")
     interval: float = Field(default=1.0, ge=0.1, le=60, description="seconds between two tries")
@@ -180,15 +191,21 @@ class AgentSpec(Model):
     service: Service
     health: Health | None = None
 
+    @field_validator("source")
+    @classmethod
+    def _package_and_version(cls, value: str) -> str:
+        if value.startswith("npm:") and not NPM_SOURCE.match(value):
+            raise ValueError("npm:PACKAGE@VERSION, as in npm:verdaccio@6.10.4")
+        if value.startswith("pypi:") and not PYPI_SOURCE.match(value):
+            raise ValueError("pypi:PACKAGE==VERSION, as in pypi:glances[web]==4.5.8")
+        return value
+
     @model_validator(mode="after")
     def _fits_together(self) -> AgentSpec:
-        kind = self.runtime.kind
-        if self.source.startswith("npm:") and (not NPM_SOURCE.match(self.source) or kind != "node"):
-            raise ValueError('npm:PACKAGE@VERSION together with runtime.kind = "node"')
-        if self.source.startswith("pypi:") and (
-            not PYPI_SOURCE.match(self.source) or kind != "python"
-        ):
-            raise ValueError('pypi:PACKAGE==VERSION together with runtime.kind = "python"')
+        kinds = {"npm": "node", "pypi": "python"}
+        wanted = kinds.get(self.source.partition(":")[0])
+        if wanted and wanted != self.runtime.kind:
+            raise ValueError(f'runtime.kind = "{wanted}" for the source {self.source}')
         if self.version is None and self.source_version is None:
             raise ValueError("a version, since the source is a folder")
         return self

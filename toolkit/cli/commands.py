@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from toolkit.cli.demo import demo
 from toolkit.cli.init import init, schema
 from toolkit.cli.lock import lock
 from toolkit.cli.release import release
@@ -11,4 +12,4 @@ from toolkit.cli.render import render
 from toolkit.cli.upload import upload
 from toolkit.cli.verify import verify
 
-ALL: tuple[click.Command, ...] = (init, schema, lock, release, upload, render, verify)
+ALL: tuple[click.Command, ...] = (init, schema, lock, release, upload, render, verify, demo)

@@ -27,7 +27,7 @@ from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import MANAGERS, manager_for
 from toolkit.host.plan import CHECKS, Facts, plan
-from toolkit.host.release import Release
+from toolkit.host.release import Release, default_home
 from toolkit.host.request import Request, Say
 from toolkit.host.stage import read_release, stage
 from toolkit.host.state import State, read_state, write_state
@@ -84,11 +84,14 @@ def _first_state(request: Request, at: str) -> State:
 
 
 def _account(request: Request, release: Release, layout: Layout) -> Account:
-    """Give the user that runs the service; makes it where the release wants one of its own."""
+    """Give the user that runs the service; makes it where the release wants one of its own.
+
+    In a private folder nothing of the system is changed: there the caller runs it.
+    """
     if os.geteuid() != 0:
         return this_account()
     name = release.service.user
-    if name is None:
+    if name is None or str(layout.home) != default_home(request.service):
         return existing_account(request.user)
     account = find_account(name)
     if account is None:
