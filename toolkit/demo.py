@@ -1,4 +1,4 @@
-"""The story of `toolkit demo`: the whole way, from an agent's source to a proven-running service."""
+"""The story of `toolkit demo`: the whole way, from an agent's source to a service proven to run."""
 
 from __future__ import annotations
 

@@ -28,9 +28,17 @@ Line = Callable[[str], None]
 class DemoHost(Protocol):
     """A host that the demo installs on, and throws away again."""
 
-    url: str
-    home: str | None
-    manager: str
+    @property
+    def url(self) -> str:
+        """How `toolkit verify` reaches it."""
+
+    @property
+    def home(self) -> str | None:
+        """Where the service is installed, if not in /opt."""
+
+    @property
+    def manager(self) -> str:
+        """What runs the service there."""
 
     def run_script(self, script: RenderedFile, say: Line) -> int:
         """Run the install script, telling each line that it prints; gives its exit code."""

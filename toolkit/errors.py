@@ -68,3 +68,9 @@ class MissingToolError(ToolkitError):
     """A program that this step needs is not on this machine."""
 
     exit_code = 11
+
+
+class IntegrityError(ToolkitError):
+    """A file is not what its checksum says."""
+
+    exit_code = 12

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from toolkit import engine
 from toolkit.artifact import Artifact, checksum_file
 from toolkit.errors import NotFoundError
 from toolkit.render import InstallScript, RenderedFile, Tarball, install_script
-from toolkit.spec import AgentSpec, Platform
+from toolkit.spec import AgentSpec
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def render_for(spec: AgentSpec, dist: Path, choices: Choices) -> RenderedFile:
 
 
 def _tarballs(spec: AgentSpec, dist: Path) -> Iterator[Tarball]:
-    for platform in (None, *typing.get_args(Platform)):
+    for platform in (None, *spec.platforms):
         tarball = Artifact(spec.name, spec.release_version, platform).tarball
         checksum = dist / checksum_file(tarball)
         if checksum.is_file():

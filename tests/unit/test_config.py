@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
-import tomllib
 
 from toolkit.cli.init import schema_text
 from toolkit.config import InvalidFileError, parse_agent

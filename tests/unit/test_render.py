@@ -86,9 +86,7 @@ def test_bash_and_shellcheck_read_the_install_script(case: str, tmp_path: Path) 
     script = tmp_path / "install.sh"
     script.write_text(script_of(spec_of(case)).text, "utf-8")
     for command in (["bash", "-n"], ["shellcheck"]):
-        done = subprocess.run(
-            [*command, str(script)], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([*command, str(script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import get_args
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from toolkit.archive import DEFAULT_EPOCH
 from toolkit.cli import options
@@ -89,25 +87,13 @@ def _row(built: Built) -> dict[str, object]:
 
 
 def _show(results: list[Built], settings: Settings) -> None:
-    table = Table("artifact", "platform", "files", "size", "seconds", "SHA-256", box=None)
     for built in results:
-        table.add_row(
-            built.artifact.tarball,
-            built.artifact.platform or "all",
-            str(len(built.files)),
-            f"{built.size / 1e6:.1f} MB",
-            f"{built.seconds:.1f}",
-            built.sha256,
-        )
-    console = Console(soft_wrap=True)
-    console.print(table)
-    for built in results:
+        size = f"{built.size / 1e6:.1f} MB"
+        click.echo(f"{built.artifact.tarball}  {size}, {len(built.files)} files")
+        click.echo(f"  SHA-256  {built.sha256}")
         if built.replaced:
-            console.print(
-                f"note: {built.artifact.tarball} had other bytes before; a store that holds "
-                "the old ones will not take these under the same version"
+            click.echo(
+                "  note     other bytes had this name before; a store that holds them "
+                "takes these only under a new version"
             )
-    if settings.check:
-        console.print("checked; nothing was written")
-    else:
-        console.print(f"written to {settings.out}")
+    click.echo("checked; nothing was written" if settings.check else f"written to {settings.out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def render() -> None:
 @output
 @project_option
 def install_script(
+    *,
     name: str,
     store: str | None,
     dist: Path | None,
@@ -123,7 +125,7 @@ def env(name: str, output: Path | None, project: Path) -> None:
     _emit(env_file(load_agent(name, project)), output)
 
 
-def _require(name: str, manager: str, managers: list[str]) -> None:
+def _require(name: str, manager: str, managers: Sequence[str]) -> None:
     if manager not in managers:
         raise ConfigError(
             f"{name} does not run under {manager}",

@@ -91,7 +91,8 @@ def _http_error(url: str, target: Path, error: urllib.error.HTTPError) -> None:
         raise _Passing(f"the store answered {code} {error.reason}") from error
     hints = {
         401: "the store wants credentials; check that the files are public",
-        403: "the store refuses this file; check that the files are public",
+        # A bucket that may not be listed answers so for a file that is not there, too.
+        403: "check that this version was uploaded, and that the store's files are public",
         404: "check that this version was uploaded, and that the script names the right store",
     }
     target.unlink(missing_ok=True)

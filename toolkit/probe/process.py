@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from toolkit.probe.files import Facts, reason, user_name
 
-EFFECTIVE_USER = re.compile(r"^Uid:\s+\d+\s+(\d+)", re.MULTILINE)
+EFFECTIVE_IDS = re.compile(r"^[UG]id:\s+\d+\s+(\d+)", re.MULTILINE)
 STARTED = 19  # the field of /proc/PID/stat, counted after the name: see proc(5)
 
 
@@ -26,10 +27,12 @@ def process_fact(pid: int, home: Path) -> Facts:
     # Not /proc/uptime: some containers show their own there, while `stat` counts from the boot.
     ticks = int(fields[STARTED])
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    user, group = (int(found) for found in EFFECTIVE_IDS.findall(status))
     seen, problem = _links_and_maps(proc)
-    user = EFFECTIVE_USER.search(status)
+    if problem and os.geteuid() == 0:
+        seen, problem = _as_user(user, group, proc)
     return {
-        "user": user_name(int(user[1])) if user else "",
+        "user": user_name(user),
         "paths": sorted(_below(home, [*words, *seen])),
         "started": time.time() - age,
         "problem": problem,
@@ -44,6 +47,30 @@ def _links_and_maps(proc: Path) -> tuple[list[str], str]:
         return [str((proc / "exe").readlink()), str((proc / "cwd").readlink()), *mapped], ""
     except OSError as error:
         return [], reason(error)
+
+
+def _as_user(user: int, group: int, proc: Path) -> tuple[list[str], str]:
+    """Look again as the process's own user: root in a container may lack CAP_SYS_PTRACE."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(group)
+            os.setuid(user)
+            os.write(theirs, json.dumps(_links_and_maps(proc)).encode())
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    if not text:
+        return [], f"could not look as its user, {user_name(user)}"
+    seen, problem = json.loads(text)
+    return seen, problem
 
 
 def _below(home: Path, paths: Iterable[str]) -> set[str]:

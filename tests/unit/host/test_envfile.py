@@ -45,7 +45,13 @@ def test_a_value_that_no_file_can_hold_is_refused(value: str) -> None:
 
 def test_node_reads_what_is_written(tmp_path: Path) -> None:
     need_command("node")
-    settings = {"A": "plain", "B": "two words", "C": "it's", "D": 'a "b" $HOME `id` \\n', "E": "a\nb"}
+    settings = {
+        "A": "plain",
+        "B": "two words",
+        "C": "it's",
+        "D": 'a "b" $HOME `id` \\n',
+        "E": "a\nb",
+    }
     file = tmp_path / ".env"
     file.write_text(merge_env("", settings), "utf-8")
     program = (

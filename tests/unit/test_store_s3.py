@@ -1,0 +1,222 @@
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.support.s3_wire import S3Wire, s3_wire
+from toolkit.errors import CredentialsError, StoreError
+from toolkit.store_config import S3Config
+from toolkit.store_s3 import S3Store
+from toolkit.uploads import Upload, of_bytes
+
+MIB = 1024 * 1024
+SMALL = of_bytes("a.tar.gz", b"hello", immutable=True)
+# Would make boto3 look for credentials on this machine, and wait for ones that are not there.
+AMBIENT = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in AMBIENT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+
+
+@pytest.fixture(scope="module")
+def moto_url() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def config(moto_url: str, request: pytest.FixtureRequest) -> S3Config:
+    bucket = f"bucket-{abs(hash(request.node.name))}"
+    boto3.client("s3", endpoint_url=moto_url, region_name="us-east-1").create_bucket(Bucket=bucket)
+    return S3Config(type="s3", bucket=bucket, prefix="agents", endpoint=moto_url)
+
+
+@pytest.fixture
+def wire() -> Iterator[S3Wire]:
+    with s3_wire() as server:
+        yield server
+
+
+def large(tmp_path: Path) -> Upload:
+    source = tmp_path / "large"
+    with source.open("wb") as file:
+        file.truncate(70 * MIB)
+    with source.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Upload("large.tar.gz", source, 70 * MIB, sha256, immutable=True)
+
+
+def at(url: str, **settings: object) -> S3Store:
+    config = {"type": "s3", "bucket": "agents-bucket", "endpoint": url, **settings}
+    return S3Store(S3Config.model_validate(config))
+
+
+def test_a_file_comes_back_as_it_was_sent(config: S3Config) -> None:
+    store = S3Store(config)
+    sent: list[int] = []
+    store.write(SMALL, sent.append)
+    assert sum(sent) == 5
+    with store.read("a.tar.gz") as stored:
+        assert stored is not None
+        assert stored.size == 5
+        assert b"".join(stored.chunks) == b"hello"
+    assert store.locate("a.tar.gz") == f"s3://{config.bucket}/agents/a.tar.gz"
+
+
+def test_headers_and_the_hash_stand_with_the_object(config: S3Config) -> None:
+    S3Store(config).write(SMALL, lambda _: None)
+    client = boto3.client("s3", endpoint_url=config.endpoint, region_name="us-east-1")
+    head = client.head_object(Bucket=config.bucket, Key="agents/a.tar.gz")
+    assert head["ContentType"] == "application/gzip"
+    assert head["CacheControl"] == "public, max-age=31536000, immutable"
+    assert head["Metadata"] == {"sha256": SMALL.sha256}
+    assert "ContentEncoding" not in head
+
+
+def test_a_missing_file_is_none_and_a_missing_bucket_a_fault(config: S3Config) -> None:
+    with S3Store(config).read("none.tar.gz") as stored:
+        assert stored is None
+    elsewhere = config.model_copy(update={"bucket": "no-such-bucket"})
+    with pytest.raises(StoreError, match="could not read s3://no-such-bucket") as caught:
+        S3Store(elsewhere).read("a.tar.gz").__enter__()
+    assert "there is no bucket of this name" in caught.value.why
+    assert "create the bucket" in caught.value.hint
+
+
+def test_a_large_file_goes_in_parts(config: S3Config, tmp_path: Path) -> None:
+    store = S3Store(config)
+    upload = large(tmp_path)
+    sent: list[int] = []
+    store.write(upload, sent.append)
+    assert sum(sent) == upload.size
+    with store.read(upload.name) as stored:
+        assert stored is not None
+        digest = hashlib.sha256()
+        for chunk in stored.chunks:
+            assert len(chunk) <= MIB
+            digest.update(chunk)
+    assert digest.hexdigest() == upload.sha256
+
+
+def test_no_checksums_are_added_and_no_acl(wire: S3Wire, tmp_path: Path) -> None:
+    store = at(wire.url)
+    store.write(SMALL, lambda _: None)
+    store.write(large(tmp_path), lambda _: None)
+    assert [seen.method for seen in wire.seen].count("PUT") == 6
+    for seen in wire.seen:
+        names = " ".join(seen.headers)
+        assert "x-amz-checksum" not in names
+        assert "x-amz-sdk-checksum" not in names
+        assert "x-amz-trailer" not in names
+        assert "x-amz-acl" not in names
+        assert "aws-chunked" not in seen.headers.get("content-encoding", "")
+    parts = [len(seen.body) for seen in wire.seen if "partNumber" in seen.path]
+    assert sorted(parts) == [6 * MIB, *[16 * MIB] * 4]
+
+
+def test_an_acl_is_sent_where_it_is_wanted(wire: S3Wire) -> None:
+    at(wire.url, acl="public-read").write(SMALL, lambda _: None)
+    assert wire.seen[0].headers["x-amz-acl"] == "public-read"
+
+
+def test_an_endpoint_gets_the_bucket_in_the_path(wire: S3Wire) -> None:
+    at(wire.url, prefix="agents").write(SMALL, lambda _: None)
+    assert wire.seen[0].path == "/agents-bucket/agents/a.tar.gz"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "word"),
+    [
+        (403, "InvalidAccessKeyId", CredentialsError, "AWS_ACCESS_KEY_ID"),
+        (403, "SignatureDoesNotMatch", CredentialsError, "AWS_SECRET_ACCESS_KEY"),
+        (403, "AccessDenied", CredentialsError, "s3:PutObject"),
+        (401, "Unauthorized", CredentialsError, "AWS_ACCESS_KEY_ID"),
+        (400, "ExpiredToken", CredentialsError, "log in again"),
+        (403, "RequestTimeTooSkewed", StoreError, "clock"),
+        (400, "AuthorizationHeaderMalformed", StoreError, "region"),
+        (400, "AccessControlListNotSupported", StoreError, "take `acl` out"),
+        (403, "QuotaExceeded", StoreError, "make room"),
+        (404, "NoSuchBucket", StoreError, "create the bucket"),
+        (507, "XMinioStorageFull", StoreError, "make room"),
+        (418, "Teapot", StoreError, "look at what it says"),
+    ],
+)
+def test_each_fault_is_explained(
+    wire: S3Wire, status: int, code: str, kind: type[StoreError], word: str
+) -> None:
+    wire.fault = (status, code)
+    with pytest.raises(kind) as caught:
+        at(wire.url).write(SMALL, lambda _: None)
+    error = caught.value
+    assert type(error) is kind
+    assert error.message == "could not write s3://agents-bucket/a.tar.gz"
+    assert code in error.why
+    assert word in error.hint
+    assert "hunter2" not in f"{error.message}{error.why}{error.hint}{error.__cause__}"
+
+
+def test_a_fault_of_a_file_is_explained_like_one_of_bytes(wire: S3Wire, tmp_path: Path) -> None:
+    wire.fault = (403, "InvalidAccessKeyId")
+    with pytest.raises(CredentialsError, match="could not write"):
+        at(wire.url).write(large(tmp_path), lambda _: None)
+
+
+def test_a_store_that_fails_is_tried_again_and_then_given_up(wire: S3Wire) -> None:
+    wire.fault = (503, "SlowDown")
+    with pytest.raises(StoreError, match="could not read") as caught:
+        at(wire.url).read("a.tar.gz").__enter__()
+    assert len(wire.seen) == 4
+    assert "503 SlowDown" in caught.value.why
+    assert "run the same command again" in caught.value.hint
+
+
+def test_an_answer_that_is_cut_off_is_a_fault(wire: S3Wire) -> None:
+    wire.cut = b"x" * 100_000
+    with at(wire.url).read("a.tar.gz") as stored:
+        assert stored is not None
+        assert stored.size == 100_000
+        with pytest.raises(StoreError, match="could not read"):
+            list(stored.chunks)
+
+
+def test_a_store_that_can_not_be_reached_is_a_fault() -> None:
+    with pytest.raises(StoreError, match="could not read") as caught:
+        at("http://127.0.0.1:9").read("a.tar.gz").__enter__()
+    assert "http://127.0.0.1:9" in caught.value.why
+    assert "endpoint" in caught.value.hint
+
+
+def test_missing_credentials_are_said(wire: S3Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(CredentialsError) as caught:
+        at(wire.url).read("a.tar.gz").__enter__()
+    assert "AWS_ACCESS_KEY_ID" in caught.value.hint
+    assert wire.seen == []
+
+
+def test_an_unknown_profile_is_said(wire: S3Wire) -> None:
+    with pytest.raises(CredentialsError, match="could not open") as caught:
+        at(wire.url, profile="nobody")
+    assert "nobody" in caught.value.why
+
+
+def test_help_does_not_wait_for_boto3() -> None:
+    code = "import sys, toolkit.cli.upload; sys.exit('boto3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

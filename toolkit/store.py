@@ -1,0 +1,145 @@
+"""Where published files live: the port that all stores share, and a folder as a store."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from toolkit.errors import StoreError
+from toolkit.uploads import Upload
+
+CHUNK = 1024 * 1024
+Sent = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file in a store: its length in bytes, and its bytes, to be read once."""
+
+    size: int
+    chunks: Iterator[bytes]
+
+
+class Store(Protocol):
+    """Holds files by name. Every method raises StoreError where the store does not do its part."""
+
+    def locate(self, name: str) -> str:
+        """Say to a person where the file `name` stands."""
+
+    def read(self, name: str) -> AbstractContextManager[Stored | None]:
+        """Open the file `name`; None where there is none."""
+
+    def write(self, upload: Upload, sent: Sent) -> None:
+        """Store one file, whole or not at all; `sent` is told of each piece, in bytes."""
+
+
+class DirectoryStore:
+    """A folder. A reader sees a file's old bytes or its new ones, never a part of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, name: str) -> Path:
+        """Give the file's path."""
+        return self._folder / name
+
+    def locate(self, name: str) -> str:
+        """Give the file's path as text."""
+        return str(self.path(name))
+
+    def names(self) -> frozenset[str]:
+        """Give the names of all files; none where the folder is missing."""
+        with _faults("read", self._folder):
+            if not self._folder.is_dir():
+                return frozenset()
+            return frozenset(path.name for path in self._folder.iterdir() if path.is_file())
+
+    @contextmanager
+    def read(self, name: str) -> Iterator[Stored | None]:
+        """Open the file `name`."""
+        path = self.path(name)
+        with _faults("read", path):
+            file = path.open("rb") if path.exists() else None
+        if file is None:
+            yield None
+            return
+        with file:
+            yield Stored(os.fstat(file.fileno()).st_size, _read(file, path))
+
+    def write(self, upload: Upload, sent: Sent) -> None:
+        """Write the file under another name, to the disk, and then rename it."""
+        path = self.path(upload.name)
+        with _faults("write", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _part(path) as part:
+                with part.open("wb") as file:
+                    for chunk in pieces(upload.body):
+                        file.write(chunk)
+                        sent(len(chunk))
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(path)
+            _flush_folder(path.parent)
+
+
+def pieces(body: Path | bytes) -> Iterator[bytes]:
+    """Give the bytes of `body` in pieces of at most CHUNK bytes."""
+    if isinstance(body, bytes):
+        yield body
+        return
+    with body.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _read(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    while True:
+        with _faults("read", path):
+            chunk = file.read(CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+@contextmanager
+def _part(path: Path) -> Iterator[Path]:
+    """Give a file beside `path`, readable by all; it is gone at the end, or renamed."""
+    descriptor, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+    part = Path(name)
+    try:
+        os.fchmod(descriptor, 0o644)
+        os.close(descriptor)
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring the rename itself to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _faults(verb: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            hint = "free some room there, then run the same command again"
+        elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            hint = "let this user write there, or set another path in toolkit.toml"
+        else:
+            hint = "look at the disk and at the path in toolkit.toml, then run it again"
+        raise StoreError(
+            f"could not {verb} {path}", why=error.strerror or str(error), hint=hint
+        ) from error

@@ -1,0 +1,82 @@
+"""What a publication sends: which files, in which order, with which headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from toolkit.artifact import Artifact, checksum_file, checksum_line
+
+_TYPES = {".tar.gz": "application/gzip", ".sha256": "text/plain; charset=utf-8"}
+_OTHER_TYPE = "application/octet-stream"
+_FOREVER = "public, max-age=31536000, immutable"
+# A cache may keep it, but asks each time whether it is still the newest.
+_ASK_EACH_TIME = "no-cache"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file to send: its name, its bytes or where they stand, and their length and SHA-256.
+
+    What is `immutable` may never get other bytes under the same name.
+    """
+
+    name: str
+    body: Path | bytes
+    size: int
+    sha256: str
+    immutable: bool
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type that the store serves it with."""
+        types = (kind for suffix, kind in _TYPES.items() if self.name.endswith(suffix))
+        return next(types, _OTHER_TYPE)
+
+    @property
+    def cache_control(self) -> str:
+        """The Cache-Control that the store serves it with."""
+        return _FOREVER if self.immutable else _ASK_EACH_TIME
+
+
+@dataclass(frozen=True)
+class Tarball:
+    """A built tarball whose bytes were compared with its checksum.
+
+    `is_latest` says that its `latest` twin has the same bytes.
+    """
+
+    artifact: Artifact
+    path: Path
+    size: int
+    sha256: str
+    is_latest: bool
+
+
+def plan(extra: Iterable[tuple[str, bytes]], tarballs: Iterable[Tarball]) -> tuple[Upload, ...]:
+    """Give the files in the order in which they must go up.
+
+    What `latest` stands for comes before `latest`, and a tarball before its checksum, so that
+    a reader never finds a name for something that is not there yet.
+    """
+    tarballs = tuple(tarballs)
+    newest = [tarball for tarball in tarballs if tarball.is_latest]
+    return (
+        *(of_bytes(name, data, immutable=True) for name, data in extra),
+        *(file for tarball in tarballs for file in _pair(tarball, latest=False)),
+        *(file for tarball in newest for file in _pair(tarball, latest=True)),
+    )
+
+
+def of_bytes(name: str, data: bytes, *, immutable: bool) -> Upload:
+    """Give the upload of `data` under `name`."""
+    return Upload(name, data, len(data), sha256(data).hexdigest(), immutable)
+
+
+def _pair(tarball: Tarball, *, latest: bool) -> Iterator[Upload]:
+    name = tarball.artifact.latest if latest else tarball.artifact.tarball
+    line = checksum_line(tarball.sha256, name).encode("ascii")
+    yield Upload(name, tarball.path, tarball.size, tarball.sha256, immutable=not latest)
+    yield of_bytes(checksum_file(name), line, immutable=not latest)
