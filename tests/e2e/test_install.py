@@ -27,7 +27,8 @@ def everything(host: Host) -> dict[str, set[str]]:
     commands = {
         "files": "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /run -prune -o "
         "-path /tmp -prune -o -path /var/log -prune -o -path /var/lib/systemd -prune -o "
-        "-path '/var/tmp/systemd-private-*' -prune -o -path /home/operator/install.sh -prune -o -print",
+        "-path '/var/tmp/systemd-private-*' -prune -o -path /home/operator/install.sh -prune "
+        "-o -print",
         "users": "cat /etc/passwd /etc/group",
         "processes": "ps -eo user,args --no-headers | grep -vE 'ps -eo|sh -c|\\(sd-pam\\)"
         "|systemd --user|systemd-|dbus|sshd|/sbin/init'",

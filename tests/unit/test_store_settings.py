@@ -2,6 +2,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from toolkit.config import InvalidFileError
 from toolkit.errors import ConfigError, NotFoundError
@@ -22,6 +23,13 @@ bucket = "hydrabyte-agents"
 prefix = "agents"
 url = "https://cdn.example.com"
 """
+
+
+MODELS: dict[str, type[BaseModel]] = {
+    "directory": DirectoryConfig,
+    "s3": S3Config,
+    "custom": CustomConfig,
+}
 
 
 def parse(text: str) -> ToolkitFile:
@@ -183,19 +191,13 @@ def test_the_example_is_valid_and_names_every_key() -> None:
     text = (ROOT / "toolkit.example.toml").read_text(encoding="utf-8")
     assert set(parse(text).stores) == {"production", "local", "by-hand"}
     tables = tomllib.loads(text)["stores"].values()
-    for kind, model in {
-        "directory": DirectoryConfig,
-        "s3": S3Config,
-        "custom": CustomConfig,
-    }.items():
+    for kind, model in MODELS.items():
         used = {key for table in tables if table["type"] == kind for key in table}
         assert used >= set(model.model_fields) - {"prefix"}
 
 
 def test_the_guide_names_every_key_and_variable() -> None:
     guide = (ROOT / "docs/stores.md").read_text(encoding="utf-8")
-    keys = {
-        key for model in (DirectoryConfig, S3Config, CustomConfig) for key in model.model_fields
-    }
+    keys = {key for model in MODELS.values() for key in model.model_fields}
     for name in (*keys, *VARIABLES.values(), "default_store", "CDN_TYPE"):
         assert f"`{name}`" in guide
