@@ -26,23 +26,32 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def npm_ci(platform: str, *, scripts: bool) -> Command:
-    """Install exactly what package-lock.json says, for `platform`, into ./node_modules."""
+def npm_fetch() -> Command:
+    """Install what package-lock.json says by the machine's own npm, in words that old ones know."""
+    quiet = ("--no-audit", "--no-fund", "--loglevel", "error")
+    return Command(("npm", "ci", "--ignore-scripts", *quiet), why="fetch npm and Node.js")
+
+
+def npm_ci(npm: Sequence[str], platform: str, *, scripts: bool) -> Command:
+    """Install exactly what package-lock.json says, for `platform`, into ./node_modules.
+
+    `npm` is the argv that calls npm.
+    """
     target = ("--os=linux", f"--cpu={NPM_CPU[platform]}", "--libc=glibc")
     return Command(
         (
-            *("npm", "ci", "--omit=dev", *target, *_QUIET_NPM),
+            *(*npm, "ci", "--omit=dev", *target, *_QUIET_NPM),
             "--no-ignore-scripts" if scripts else "--ignore-scripts",
         ),
         why="install the npm packages of the lock file",
     )
 
 
-def npm_lock() -> Command:
+def npm_lock(npm: Sequence[str]) -> Command:
     """Write package-lock.json for ./package.json, and install nothing."""
     return Command(
         (
-            *("npm", "install", "--package-lock-only", "--ignore-scripts", *_QUIET_NPM),
+            *(*npm, "install", "--package-lock-only", "--ignore-scripts", *_QUIET_NPM),
             "--omit-lockfile-registry-resolved",
         ),
         why="lock the npm packages",

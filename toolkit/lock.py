@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import lock_files
+from toolkit import lock_files, npm
 from toolkit.commands import npm_lock, uv_compile
 from toolkit.errors import BuildError
 from toolkit.process import run
@@ -89,7 +89,7 @@ def _npm(
         _take(folder / ".npmrc", work)
         if not settings.upgrade:
             _take(lock_file, work)
-        run(npm_lock(), folder=work)
+        run(npm_lock(npm.program()), folder=work)
         locked = without_addresses((work / lock_files.NPM_LOCK).read_text(encoding="utf-8"))
     progress.finish()
     if wanted:

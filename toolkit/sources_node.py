@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from toolkit import lock_files, sources_folder
+from toolkit import lock_files, npm, sources_folder
 from toolkit.archive import Entry
 from toolkit.commands import MACHINE, NPM_CPU, npm_ci
 from toolkit.errors import BuildError
@@ -124,10 +124,11 @@ def _install(job: Job, folder: Path, runtimes: Sequence[Path]) -> None:
             hint="build each platform on a machine of its own, with --platform",
         )
     installs = [(folder, scripts), *((runtime, False) for runtime in runtimes)]
+    program = npm.program()
     job.progress.start("installing npm packages", total=len(installs))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done in [
-            pool.submit(run, npm_ci(job.platform, scripts=allowed), folder=where)
+            pool.submit(run, npm_ci(program, job.platform, scripts=allowed), folder=where)
             for where, allowed in installs
         ]:
             done.result()

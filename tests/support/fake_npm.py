@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from toolkit import npm
+
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the stand-in first on PATH."""
+    """Have releases built by the stand-in, and put it first on PATH."""
     folder.mkdir()
     program = folder / "npm"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" "$@"\n')
     program.chmod(0o755)
+    monkeypatch.setattr(npm, "program", lambda: (str(program),))
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 

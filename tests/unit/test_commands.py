@@ -6,9 +6,11 @@ import pytest
 
 from toolkit import commands
 
+NPM = ("npm",)
+
 
 def test_npm_ci_installs_for_another_platform_from_the_lock() -> None:
-    assert commands.npm_ci("linux-arm64", scripts=False).argv == (
+    assert commands.npm_ci(NPM, "linux-arm64", scripts=False).argv == (
         *("npm", "ci", "--omit=dev", "--os=linux", "--cpu=arm64", "--libc=glibc"),
         *("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"),
         "--ignore-scripts",
@@ -16,11 +18,11 @@ def test_npm_ci_installs_for_another_platform_from_the_lock() -> None:
 
 
 def test_npm_scripts_run_only_where_the_agent_allows_it() -> None:
-    assert "--ignore-scripts" not in commands.npm_ci("linux-x64", scripts=True).argv
+    assert "--ignore-scripts" not in commands.npm_ci(NPM, "linux-x64", scripts=True).argv
 
 
 def test_npm_lock_installs_nothing_and_writes_no_address() -> None:
-    argv = commands.npm_lock().argv
+    argv = commands.npm_lock(NPM).argv
     assert argv[:4] == ("npm", "install", "--package-lock-only", "--ignore-scripts")
     assert "--omit-lockfile-registry-resolved" in argv
 
@@ -78,8 +80,8 @@ def test_wheel_is_built_by_what_the_lock_says() -> None:
 
 def test_no_command_names_a_registry() -> None:
     made = [
-        commands.npm_ci("linux-x64", scripts=False),
-        commands.npm_lock(),
+        commands.npm_ci(NPM, "linux-x64", scripts=False),
+        commands.npm_lock(NPM),
         commands.pip_download(
             "/py", Path("r"), Path("o"), interpreter="3.10", platform="linux-x64"
         ),

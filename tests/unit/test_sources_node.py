@@ -102,6 +102,8 @@ def test_a_lock_for_another_version_is_refused(project: Path) -> None:
 
 
 def test_a_machine_without_npm(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the stand-in
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project / "cache"))
     monkeypatch.setenv("PATH", str(project))
     with pytest.raises(MissingToolError, match="no npm on this machine can be run") as caught:
         release(project)
