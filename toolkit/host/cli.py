@@ -46,12 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except AgentctlError as error:
         return _fail(error)
-    except PermissionError as error:
-        return _fail(NotPermitted(f"{error}", hint="run the command with sudo"))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return _fail(_disk_full(error))
+        return _fail(_of_system(error))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return INTERRUPTED
@@ -64,12 +60,15 @@ def _fail(error: AgentctlError) -> int:
     return error.exit_code
 
 
-def _disk_full(error: OSError) -> DiskFull:
-    where = f" ({error.filename})" if error.filename else ""
-    return DiskFull(
-        f"the disk is full{where}; what ran before runs on",
-        hint="make room, then run the same command again",
-    )
+def _of_system(error: OSError) -> AgentctlError:
+    """Say what the system refused, where no step knew better."""
+    what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    again = "then run the same command again"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"the disk is full: {what}", hint=f"make room, {again}")
+    if isinstance(error, PermissionError):
+        return NotPermitted(what, hint="run the command with sudo")
+    return AgentctlError(what, hint=f"mend that, {again}")
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -159,7 +158,7 @@ def _own_folder() -> Path:
 
 def _install(arguments: argparse.Namespace) -> int:
     request = _request(arguments)
-    with locked(request.home):
+    with locked(Layout(request.home)):
         changed = install(request, _say(quiet=arguments.json), _now)
     if arguments.json:
         outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
@@ -226,8 +225,8 @@ def _uninstall(arguments: argparse.Namespace) -> int:
     layout = Layout(arguments.home)
     if not layout.home.is_dir():
         raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
-    with locked(layout.home):
-        uninstall(layout, _say(quiet=False), keep_data=arguments.keep_data)
+    with locked(layout):
+        uninstall(layout, _say(quiet=False), _now, keep_data=arguments.keep_data)
     print(f"[INFO] {layout.home.name} was uninstalled")
     return 0
 
