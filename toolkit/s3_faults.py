@@ -85,6 +85,11 @@ def is_missing(error: ClientError) -> bool:
     return _code(error) in {"NoSuchKey", "404"}
 
 
+def is_conflict(error: ClientError) -> bool:
+    """Tell whether the store says that a precondition of a write does not hold."""
+    return _code(error) in {"PreconditionFailed", "412", "ConditionalRequestConflict"}
+
+
 def explain(error: Exception, what: str, config: S3Config) -> StoreError:
     """Give the error to raise for one of boto3's.
 

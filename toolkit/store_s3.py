@@ -16,10 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from toolkit import __version__
 from toolkit.errors import StoreError
-from toolkit.s3_faults import explain, is_missing
-from toolkit.store import CHUNK, Sent, Stored
+from toolkit.s3_faults import explain, is_conflict, is_missing
+from toolkit.store import CHUNK, Sent, Stored, conflict, hidden, pieces
 from toolkit.store_config import S3Config
-from toolkit.uploads import Upload
+from toolkit.uploads import Absent, Precondition, Upload
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -59,12 +59,15 @@ class S3Store:
             yield None
             return
         try:
-            yield Stored(answer["ContentLength"], self._chunks(name, answer))
+            yield Stored(answer["ContentLength"], self._chunks(name, answer), answer["ETag"])
         finally:
             answer["Body"].close()
 
     def write(self, upload: Upload, sent: Sent) -> None:
         """Send one file: in one piece, or in equal parts where it is large."""
+        if upload.only_if is not None:
+            self._write_if(upload, upload.only_if, sent)
+            return
         bucket, key = self._config.bucket, self._config.key(upload.name)
         with self._explained(f"write {self.locate(upload.name)}"):
             # A path, not an open file: boto3 then reads parts from the disk as it sends them.
@@ -76,6 +79,41 @@ class S3Store:
                 self._client.upload_fileobj(
                     io.BytesIO(upload.body), bucket, key, self._headers(upload), sent, _TRANSFER
                 )
+
+    def delete(self, name: str) -> None:
+        """Remove the file `name`."""
+        with self._explained(f"delete {self.locate(name)}"):
+            self._client.delete_object(Bucket=self._config.bucket, Key=self._config.key(name))
+
+    def names(self, prefix: str = "") -> frozenset[str]:
+        """Give the names of all files that start with `prefix`."""
+        own = len(self._config.key(""))
+        with self._explained(f"list {self.locate(prefix)}"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._config.bucket, Prefix=self._config.key(prefix)
+            )
+            found = (entry["Key"][own:] for page in pages for entry in page.get("Contents", []))
+            return frozenset(name for name in found if not hidden(name))
+
+    def _write_if(self, upload: Upload, only_if: Precondition, sent: Sent) -> None:
+        place = self.locate(upload.name)
+        condition: dict[str, Any] = (
+            {"IfNoneMatch": "*"} if isinstance(only_if, Absent) else {"IfMatch": only_if.etag}
+        )
+        with self._explained(f"write {place}"):
+            try:
+                self._client.put_object(
+                    Bucket=self._config.bucket,
+                    Key=self._config.key(upload.name),
+                    Body=b"".join(pieces(upload.body)),
+                    **condition,
+                    **self._headers(upload),
+                )
+            except ClientError as error:
+                if is_conflict(error):
+                    raise conflict(place, only_if) from error
+                raise
+        sent(upload.size)
 
     def _headers(self, upload: Upload) -> dict[str, Any]:
         headers: dict[str, Any] = {

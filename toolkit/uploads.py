@@ -17,10 +17,26 @@ _ASK_EACH_TIME = "no-cache"
 
 
 @dataclass(frozen=True)
+class Absent:
+    """Write only where no file of that name is there."""
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Write only where the file there still is the one that was read with this `etag`."""
+
+    etag: str
+
+
+Precondition = Absent | Unchanged
+
+
+@dataclass(frozen=True)
 class Upload:
     """One file to send: its name, its bytes or where they stand, and their length and SHA-256.
 
-    What is `immutable` may never get other bytes under the same name.
+    What is `immutable` may never get other bytes under the same name. It is written only where
+    `only_if` holds.
     """
 
     name: str
@@ -28,6 +44,7 @@ class Upload:
     size: int
     sha256: str
     immutable: bool
+    only_if: Precondition | None = None
 
     @property
     def content_type(self) -> str:

@@ -35,7 +35,9 @@ class MemoryStore:
     @contextmanager
     def read(self, name: str) -> Iterator[Stored | None]:
         data = self.files.get(name)
-        yield None if data is None else Stored(len(data), iter([data[:3], data[3:]]))
+        yield (
+            None if data is None else Stored(len(data), iter([data[:3], data[3:]]), str(hash(data)))
+        )
 
     def write(self, upload: Upload, sent: Callable[[int], None]) -> None:
         if len(self.sent) == self.breaks_after:
@@ -44,6 +46,12 @@ class MemoryStore:
         sent(len(data))
         self.sent.append(upload.name)
         self.files[upload.name] = self.change(data)
+
+    def delete(self, name: str) -> None:
+        self.files.pop(name, None)
+
+    def names(self, prefix: str = "") -> frozenset[str]:
+        return frozenset(name for name in self.files if name.startswith(prefix))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -9,10 +10,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.support.s3_wire import S3Wire, s3_wire
-from toolkit.errors import CredentialsError, StoreError
+from toolkit.errors import ConflictError, CredentialsError, StoreError
 from toolkit.store_config import S3Config
 from toolkit.store_s3 import S3Store
-from toolkit.uploads import Upload, of_bytes
+from toolkit.uploads import Absent, Unchanged, Upload, of_bytes
 
 MIB = 1024 * 1024
 SMALL = of_bytes("a.tar.gz", b"hello", immutable=True)
@@ -220,3 +221,31 @@ def test_an_unknown_profile_is_said(wire: S3Wire) -> None:
 def test_help_does_not_wait_for_boto3() -> None:
     code = "import sys, toolkit.cli.upload; sys.exit('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_preconditions_hold_or_nothing_is_written(config: S3Config) -> None:
+    store = S3Store(config)
+    store.write(replace(SMALL, only_if=Absent()), lambda _: None)
+    other = of_bytes(SMALL.name, b"other", immutable=True)
+    with pytest.raises(ConflictError, match="was there already"):
+        store.write(replace(other, only_if=Absent()), lambda _: None)
+    with store.read(SMALL.name) as stored:
+        assert stored is not None
+        seen = stored.etag
+    store.write(replace(other, only_if=Unchanged(seen)), lambda _: None)
+    with pytest.raises(ConflictError, match="not the one that was read before"):
+        store.write(replace(SMALL, only_if=Unchanged(seen)), lambda _: None)
+    with store.read(SMALL.name) as stored:
+        assert stored is not None
+        assert b"".join(stored.chunks) == b"other"
+
+
+def test_files_are_listed_and_removed(config: S3Config) -> None:
+    store = S3Store(config)
+    for name in ("metadata/1.root.json", "a.tar.gz", ".toolkit/a"):
+        store.write(of_bytes(name, b"x", immutable=True), lambda _: None)
+    assert store.names() == {"metadata/1.root.json", "a.tar.gz"}
+    assert store.names("metadata/") == {"metadata/1.root.json"}
+    store.delete("a.tar.gz")
+    store.delete("a.tar.gz")
+    assert store.names("a") == frozenset()
