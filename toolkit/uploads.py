@@ -36,7 +36,7 @@ class Upload:
     """One file to send: its name, its bytes or where they stand, and their length and SHA-256.
 
     What is `immutable` may never get other bytes under the same name. It is written only where
-    `only_if` holds.
+    `only_if` holds. `same_as` names a file that the store has by then, with the same bytes.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Upload:
     sha256: str
     immutable: bool
     only_if: Precondition | None = None
+    same_as: str | None = None
 
     @property
     def content_type(self) -> str:
@@ -88,12 +89,21 @@ def plan(extra: Iterable[tuple[str, bytes]], tarballs: Iterable[Tarball]) -> tup
 
 
 def of_bytes(name: str, data: bytes, *, immutable: bool) -> Upload:
-    """Give the upload of `data` under `name`."""
-    return Upload(name, data, len(data), sha256(data).hexdigest(), immutable)
+    """Give the upload of `data` under `name`; an immutable one never replaces a file."""
+    only_if = Absent() if immutable else None
+    return Upload(name, data, len(data), sha256(data).hexdigest(), immutable, only_if)
 
 
 def _pair(tarball: Tarball, *, latest: bool) -> Iterator[Upload]:
     name = tarball.artifact.latest if latest else tarball.artifact.tarball
     line = checksum_line(tarball.sha256, name).encode("ascii")
-    yield Upload(name, tarball.path, tarball.size, tarball.sha256, immutable=not latest)
+    yield Upload(
+        name,
+        tarball.path,
+        tarball.size,
+        tarball.sha256,
+        immutable=not latest,
+        only_if=None if latest else Absent(),
+        same_as=tarball.artifact.tarball if latest else None,
+    )
     yield of_bytes(checksum_file(name), line, immutable=not latest)

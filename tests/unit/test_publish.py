@@ -10,7 +10,7 @@ from toolkit.artifact import Artifact
 from toolkit.errors import IntegrityError, NotFoundError, StoreError
 from toolkit.progress import Silent
 from toolkit.publish import Action, Publication, hand_over, prepare, publish
-from toolkit.store import DirectoryStore, Stored, pieces
+from toolkit.store import DirectoryStore, Entry, Stored, pieces
 from toolkit.uploads import Upload, of_bytes
 
 X64 = Artifact("glances", "1.0.0", "linux-x64")
@@ -25,6 +25,7 @@ class MemoryStore:
     change bytes on their way in."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    promised: dict[str, str] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     breaks_after: int | None = None
     change: Callable[[bytes], bytes] = bytes
@@ -39,6 +40,12 @@ class MemoryStore:
             None if data is None else Stored(len(data), iter([data[:3], data[3:]]), str(hash(data)))
         )
 
+    def look(self, name: str) -> Entry | None:
+        data = self.files.get(name)
+        if data is None:
+            return None
+        return Entry(len(data), str(hash(data)), self.promised.get(name))
+
     def write(self, upload: Upload, sent: Callable[[int], None]) -> None:
         if len(self.sent) == self.breaks_after:
             raise StoreError("the network is gone")
@@ -46,6 +53,7 @@ class MemoryStore:
         sent(len(data))
         self.sent.append(upload.name)
         self.files[upload.name] = self.change(data)
+        self.promised[upload.name] = upload.sha256
 
     def delete(self, name: str) -> None:
         self.files.pop(name, None)
