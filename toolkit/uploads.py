@@ -9,7 +9,12 @@ from pathlib import Path
 
 from toolkit.artifact import Artifact, checksum_file, checksum_line
 
-_TYPES = {".tar.gz": "application/gzip", ".sha256": "text/plain; charset=utf-8"}
+_TYPES = {
+    ".tar.gz": "application/gzip",
+    ".tar.zst": "application/zstd",
+    ".json": "application/json",
+    ".sha256": "text/plain; charset=utf-8",
+}
 _OTHER_TYPE = "application/octet-stream"
 _FOREVER = "public, max-age=31536000, immutable"
 # A cache may keep it, but asks each time whether it is still the newest.
@@ -46,6 +51,16 @@ class Upload:
     immutable: bool
     only_if: Precondition | None = None
     same_as: str | None = None
+
+    @property
+    def precondition(self) -> str | None:
+        """What must hold for a write, in the words of HTTP; None where anything may be there."""
+        match self.only_if:
+            case Absent():
+                return "If-None-Match: *"
+            case Unchanged(etag):
+                return f"If-Match: {etag}"
+        return None
 
     @property
     def content_type(self) -> str:
