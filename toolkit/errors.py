@@ -46,6 +46,10 @@ class StoreError(ToolkitError):
     exit_code = 7
 
 
+class ConflictError(StoreError):
+    """A file in a store is not as it had to be for a write: another publisher was there first."""
+
+
 class CredentialsError(StoreError):
     """A store refused the credentials, or there are none."""
 

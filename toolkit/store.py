@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from toolkit.errors import StoreError
-from toolkit.uploads import Upload
+from toolkit.errors import ConflictError, StoreError
+from toolkit.uploads import Absent, Precondition, Unchanged, Upload
 
 CHUNK = 1024 * 1024
 Sent = Callable[[int], None]
@@ -20,10 +22,24 @@ Sent = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Stored:
-    """A file in a store: its length in bytes, and its bytes, to be read once."""
+    """A file in a store: its length in bytes, and its bytes, to be read once.
+
+    `etag` changes with the bytes; `Unchanged` takes it.
+    """
 
     size: int
     chunks: Iterator[bytes]
+    etag: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a file without its bytes: its length in bytes, its ETag, and the
+    SHA-256 that stands beside it; None where its publisher wrote none."""
+
+    size: int
+    etag: str
+    sha256: str | None
 
 
 class Store(Protocol):
@@ -35,8 +51,23 @@ class Store(Protocol):
     def read(self, name: str) -> AbstractContextManager[Stored | None]:
         """Open the file `name`; None where there is none."""
 
+    def look(self, name: str) -> Entry | None:
+        """Give what is known of the file `name` without its bytes; None where there is none."""
+
     def write(self, upload: Upload, sent: Sent) -> None:
-        """Store one file, whole or not at all; `sent` is told of each piece, in bytes."""
+        """Store one file, whole or not at all; `sent` is told of each piece, in bytes.
+
+        Raises ConflictError where `upload.only_if` does not hold.
+        """
+
+    def delete(self, name: str) -> None:
+        """Remove the file `name`; nothing where there is none."""
+
+    def names(self, prefix: str = "") -> frozenset[str]:
+        """Give the names of all files that start with `prefix`, those in folders too.
+
+        A store's own files, whose names start with a dot, are left out.
+        """
 
 
 class DirectoryStore:
@@ -53,12 +84,15 @@ class DirectoryStore:
         """Give the file's path as text."""
         return str(self.path(name))
 
-    def names(self) -> frozenset[str]:
-        """Give the names of all files; none where the folder is missing."""
+    def names(self, prefix: str = "") -> frozenset[str]:
+        """Give the names of all files that start with `prefix`; none without the folder."""
         with _faults("read", self._folder):
-            if not self._folder.is_dir():
-                return frozenset()
-            return frozenset(path.name for path in self._folder.iterdir() if path.is_file())
+            found = (
+                path.relative_to(self._folder).as_posix()
+                for path in self._folder.rglob("*")
+                if path.is_file()
+            )
+            return frozenset(name for name in found if name.startswith(prefix) and not hidden(name))
 
     @contextmanager
     def read(self, name: str) -> Iterator[Stored | None]:
@@ -70,7 +104,16 @@ class DirectoryStore:
             yield None
             return
         with file:
-            yield Stored(os.fstat(file.fileno()).st_size, _read(file, path))
+            with _faults("read", path):
+                etag = hashlib.file_digest(file, "sha256").hexdigest()
+                file.seek(0)
+                size = os.fstat(file.fileno()).st_size
+            yield Stored(size, _read(file, path), etag)
+
+    def look(self, name: str) -> Entry | None:
+        """Give length and SHA-256 of the file `name`, read from its bytes."""
+        with self.read(name) as stored:
+            return None if stored is None else Entry(stored.size, stored.etag, stored.etag)
 
     def write(self, upload: Upload, sent: Sent) -> None:
         """Write the file under another name, to the disk, and then rename it."""
@@ -84,8 +127,57 @@ class DirectoryStore:
                         sent(len(chunk))
                     file.flush()
                     os.fsync(file.fileno())
-                part.replace(path)
+                self._put(part, upload)
             _flush_folder(path.parent)
+
+    def delete(self, name: str) -> None:
+        """Remove the file `name`."""
+        path = self.path(name)
+        with _faults("delete", path):
+            path.unlink(missing_ok=True)
+
+    def _put(self, part: Path, upload: Upload) -> None:
+        """Give the written file its name, where the precondition holds."""
+        path = self.path(upload.name)
+        match upload.only_if:
+            case None:
+                part.replace(path)
+            case Absent():
+                # A link, since a rename would replace what somebody else has just put there.
+                try:
+                    path.hardlink_to(part)
+                except FileExistsError as error:
+                    raise conflict(str(path), upload.only_if) from error
+            case Unchanged(etag):
+                with _locked(path.parent):
+                    if self._etag(path) != etag:
+                        raise conflict(str(path), upload.only_if)
+                    part.replace(path)
+
+    def _etag(self, path: Path) -> str | None:
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            return None
+
+
+def hidden(name: str) -> bool:
+    """Tell whether `name` is a store's own: something unfinished, or a mark between publishers."""
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def conflict(place: str, only_if: Precondition) -> ConflictError:
+    """Give the error for a precondition that does not hold at `place`."""
+    if isinstance(only_if, Absent):
+        happened = "was there already"
+    else:
+        happened = "is not the one that was read before"
+    return ConflictError(
+        f"{place} {happened}, so it was not written",
+        why="another publisher was there first",
+        hint="run the same command again: it starts from what is there now",
+    )
 
 
 def pieces(body: Path | bytes) -> Iterator[bytes]:
@@ -118,6 +210,17 @@ def _part(path: Path) -> Iterator[Path]:
         yield part
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes of this machine from comparing and replacing at the same time."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _flush_folder(folder: Path) -> None:

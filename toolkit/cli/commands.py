@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from toolkit.cli.demo import demo
+from toolkit.cli.doctor import doctor
 from toolkit.cli.init import init, schema
 from toolkit.cli.lock import lock
 from toolkit.cli.release import release
@@ -12,4 +13,4 @@ from toolkit.cli.render import render
 from toolkit.cli.upload import upload
 from toolkit.cli.verify import verify
 
-ALL: tuple[click.Command, ...] = (init, schema, lock, release, upload, render, verify, demo)
+ALL: tuple[click.Command, ...] = (init, schema, lock, release, doctor, upload, render, verify, demo)
