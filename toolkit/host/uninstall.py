@@ -48,7 +48,7 @@ def _remove_files(layout: Layout, *, keep_data: bool) -> None:
                 path.unlink()
         remove_tree(layout.home)
         return
-    for folder in (layout.releases, layout.incoming, layout.run):
+    for folder in (layout.releases, layout.incoming, layout.run, layout.trust):
         remove_tree(folder)
     for file in (layout.current, layout.agentctl, layout.state):
         file.unlink(missing_ok=True)
