@@ -17,8 +17,12 @@ demo: ## build, publish, install and verify an agent on a throwaway host (ARGS=-
 	@$(PYTHON) -m toolkit demo $(ARGS)
 
 .PHONY: test
-test: packages setup lint ## all tests, on real hosts too (20 minutes)
+test: packages setup lint pythons ## all tests, on real hosts too (20 minutes)
 	$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: pythons
+pythons: setup ## fetch the CPythons that releases are tested on, where they are missing
+	@tools/pythons
 
 .PHONY: quick
 quick: setup lint ## what needs no host, no network and no root (under three minutes)

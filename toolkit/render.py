@@ -200,9 +200,11 @@ def env_file(spec: AgentSpec) -> RenderedFile:
 
 def install_script(spec: AgentSpec, script: InstallScript) -> RenderedFile:
     """Render the script that checks a host, gets agentctl and hands over to it."""
+    service = spec.service
     text = _template("install/install.sh.j2").render(
         spec=spec,
         script=script,
+        required=[name for name in service.required if name not in service.environment],
         home=default_home(spec.service_name),
         bundled_pm2=isinstance(spec.runtime, NodeRuntime) and spec.runtime.pm2 is not None,
     )

@@ -17,6 +17,7 @@ from toolkit.render import (
     InstallScript,
     RenderedFile,
     Tarball,
+    container_file,
     env_file,
     install_script,
     pm2_ecosystem,
@@ -69,6 +70,14 @@ def test_rendered_texts_are_the_golden_ones(case: str) -> None:
         if os.environ.get("UPDATE_GOLDEN"):
             golden.write_text(text, "utf-8")
         assert text == golden.read_text("utf-8"), f"{golden} differs; UPDATE_GOLDEN=1 writes it"
+
+
+def test_the_throwaway_host_of_the_demo_is_the_golden_one() -> None:
+    golden = GOLDEN.parent / "container" / "Containerfile"
+    text = container_file("ubuntu:24.04").text
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text, "utf-8")
+    assert text == golden.read_text("utf-8")
 
 
 def test_a_title_stays_one_line_in_every_text() -> None:

@@ -120,7 +120,7 @@ def env(name: str, output: Path | None, project: Path) -> None:
 
     \b
     Example:
-      toolkit render env verdaccio -o .env
+      toolkit render env verdaccio -o .env.example
     """
     _emit(env_file(load_agent(name, project)), output)
 
@@ -138,8 +138,15 @@ def _emit(file: RenderedFile, output: Path | None) -> None:
     if output is None:
         click.echo(file.text, nl=False)
         return
+    if output.name == ".env" and output.exists():
+        raise ConfigError(
+            f"{output} is there already",
+            why="it may hold values that stand nowhere else",
+            hint="write to another name, such as .env.example, and compare",
+        )
+    mode = 0o600 if output.name == ".env" else file.mode
     output.touch(mode=0o600)
-    output.chmod(file.mode & 0o700)
+    output.chmod(mode & 0o700)
     output.write_text(file.text, encoding="utf-8")
-    output.chmod(file.mode)
+    output.chmod(mode)
     click.echo(f"wrote {output}", err=True)

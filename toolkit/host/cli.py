@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from toolkit.host.choice import Wanted
 from toolkit.host.direct import supervise
 from toolkit.host.envfile import parse_env, parse_settings
 from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted, UsageError
-from toolkit.host.install import install
+from toolkit.host.install import install, require_ours
 from toolkit.host.layout import Layout
 from toolkit.host.locate import Located, pinned, trusted
 from toolkit.host.lock import locked
@@ -47,12 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except AgentctlError as error:
         return _fail(error)
-    except PermissionError as error:
-        return _fail(NotPermitted(f"{error}", hint="run the command with sudo"))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return _fail(_disk_full(error))
+        return _fail(_of_system(error))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return INTERRUPTED
@@ -65,12 +61,15 @@ def _fail(error: AgentctlError) -> int:
     return error.exit_code
 
 
-def _disk_full(error: OSError) -> DiskFull:
-    where = f" ({error.filename})" if error.filename else ""
-    return DiskFull(
-        f"the disk is full{where}; what ran before runs on",
-        hint="make room, then run the same command again",
-    )
+def _of_system(error: OSError) -> AgentctlError:
+    """Say what the system refused, where no step knew better."""
+    what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    again = "then run the same command again"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"the disk is full: {what}", hint=f"make room, {again}")
+    if isinstance(error, PermissionError):
+        return NotPermitted(what, hint="run the command with sudo")
+    return AgentctlError(what, hint=f"mend that, {again}")
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -168,7 +167,9 @@ def _install(arguments: argparse.Namespace) -> int:
     home = (arguments.home or Path(default_home(service))).absolute()
     settings = parse_settings(sys.stdin.buffer.read()) if arguments.settings_stdin else {}
     say = _say(quiet=arguments.json)
-    with locked(home), _left_as_found(home):
+    layout = Layout(home)
+    with locked(layout), _left_as_found(layout):
+        require_ours(layout)
         request = _request(arguments, home, _locate(arguments, home, say), settings)
         changed = install(request, say, _now)
     if arguments.json:
@@ -182,13 +183,14 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _left_as_found(home: Path) -> Iterator[None]:
-    """Where nothing was begun, leave no empty folder behind."""
+def _left_as_found(layout: Layout) -> Iterator[None]:
+    """Where nothing was begun, leave no folder with nothing but a lock behind."""
     try:
         yield
     except AgentctlError:
-        with suppress(OSError):
-            home.rmdir()
+        if list(layout.home.iterdir()) == [layout.lock]:
+            layout.lock.unlink()
+            layout.home.rmdir()
         raise
 
 
@@ -245,8 +247,8 @@ def _uninstall(arguments: argparse.Namespace) -> int:
     layout = Layout(arguments.home)
     if not layout.home.is_dir():
         raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
-    with locked(layout.home):
-        uninstall(layout, _say(quiet=False), keep_data=arguments.keep_data)
+    with locked(layout):
+        uninstall(layout, _say(quiet=False), _now, keep_data=arguments.keep_data)
     print(f"[INFO] {layout.home.name} was uninstalled")
     return 0
 

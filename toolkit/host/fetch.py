@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import time
@@ -87,7 +88,9 @@ def _fetch(source: Source, target: Path, report: Report) -> None:
         _http_error(url, target, error)
     except urllib.error.URLError as error:
         raise _Passing(str(error.reason)) from error
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise _Passing(repr(error)) from error
 
 

@@ -65,6 +65,22 @@ class Layout:
         return self.home / "trust"
 
     @property
+    def lock(self) -> Path:
+        """What one agentctl holds while it works."""
+        return self.home / ".lock"
+
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """All that may be removed with the service; anything else is somebody else's.
+
+        `agentctl` and the state come last: while they are there, an uninstallation that was
+        cut off can be made again.
+        """
+        first = (self.current, self.releases, self.incoming, self.run, self.logs, self.workspace)
+        managers = (self.home / "ecosystem.config.js", self.home / "pm2")
+        return (*first, self.env, *managers, self.trust, self.lock, self.agentctl, self.state)
+
+    @property
     def agentctl(self) -> Path:
         """The engine that installed the service."""
         return self.home / "agentctl"

@@ -77,7 +77,7 @@ class Trust:
 
     def _pinned(self) -> Client:
         """Take the given root for good, once all that it leads to was verified."""
-        fresh = self._folder.with_name(f"{self._folder.name}.new")
+        fresh = self._folder.with_name(f".{self._folder.name}.new")
         remove_tree(fresh)
         make_folder(fresh, 0o755)
         try:

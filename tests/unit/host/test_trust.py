@@ -113,7 +113,7 @@ def test_what_was_signed_is_believed(home: Path, server: StoreServer, signed: Si
     assert (offer.file, offer.size) == (TARBALL, len(DATA))
     assert offer.target.version == "1.0.0"
     assert version_of(home, "root") == 1
-    assert not (home / "trust.new").exists()
+    assert [path.name for path in home.iterdir()] == ["trust"]
 
 
 def test_a_second_refresh_asks_for_two_files(
