@@ -71,7 +71,7 @@ class MetadataFetcher(FetcherInterface):
             if isinstance(error.reason, FileNotFoundError):
                 raise DownloadHTTPError(f"{url} is not there", 404) from error
             raise _Passing(f"{url}: {error.reason}") from error
-        except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException) as error:
             raise _Passing(f"{url}: {error!r}") from error
 
     def _chunks(self, url: str, response: http.client.HTTPResponse) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from toolkit.host._vendor.tuf.ngclient._internal.trusted_metadata_set import Tru
 from toolkit.host._vendor.tuf.ngclient.config import EnvelopeType
 from toolkit.host.errors import BadMetadata, OtherRoot
 
+ED25519 = "ed25519"
 DISTRUST = "do not install from this store before you know why"
 
 
@@ -23,6 +24,16 @@ def parse_root(data: bytes) -> Metadata[Root]:
             f"the given root is no root metadata that its own keys signed: {error}",
             hint="take the root.json of those who publish",
         ) from error
+
+
+def unreadable_roles(root: Metadata[Root]) -> list[str]:
+    """Name the top-level roles whose signatures no host can verify: too few Ed25519 keys."""
+    keys = root.signed.keys
+    return [
+        name
+        for name, role in sorted(root.signed.roles.items())
+        if sum(keys[key].scheme == ED25519 for key in role.keyids if key in keys) < role.threshold
+    ]
 
 
 def check_line(
