@@ -54,7 +54,9 @@ class InstallScript:
     """What an install script is rendered from.
 
     `store` is the public URL of the folder that holds the tarballs and `agentctl`;
-    `settings` are variables for this one host, `label` and `generated` free text.
+    `settings` are variables for this one host, `label` and `generated` free text. With a `root`,
+    the JSON of a store's root metadata, no tarball is pinned, and a `channel` may stand for the
+    version.
     """
 
     store: str
@@ -64,6 +66,8 @@ class InstallScript:
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     label: str = ""
     generated: str = ""
+    root: str = ""
+    channel: str = ""
 
 
 def describe(spec: AgentSpec, platform: str | None) -> Release:

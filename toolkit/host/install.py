@@ -60,16 +60,18 @@ def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ..
 
 def _prepare(request: Request, layout: Layout, now: Callable[[], str]) -> None:
     """Make the folder, with the engine and a first state, so that uninstall works from here on."""
+    require_ours(layout)
     if read_state(layout) is None:
-        _require_empty(layout)
         write_state(layout, _first_state(request, now()))
     make_folder(layout.home, 0o755)
     write_if_changed(layout.agentctl, request.engine, 0o755)
     make_folder(layout.releases, 0o755)
 
 
-def _require_empty(layout: Layout) -> None:
+def require_ours(layout: Layout) -> None:
     """Refuse a folder that is somebody's: an uninstallation would take its files away."""
+    if read_state(layout) is not None:
+        return
     ours = {*layout.own, *unfinished(layout.home)}
     others = sorted(path.name for path in layout.home.iterdir() if path not in ours)
     if others:
