@@ -13,7 +13,6 @@ from toolkit.host.errors import Unsupported, UsageError
 from toolkit.host.fetch import Source
 from toolkit.host.layout import Layout, machine_id, this_platform
 from toolkit.host.stage import tarball_url
-from toolkit.host.trust import Trust
 
 ROOT_LIMIT = 512_000
 
@@ -50,6 +49,9 @@ def trusted(
 
     Raises UsageError, a TrustFault or DownloadFailed; the folder `home` must be locked.
     """
+    # Only here: what supervises a service must stay small, and start fast.
+    from toolkit.host.trust import Trust  # noqa: PLC0415
+
     here = this_platform()
     host = Host(
         platform=here,

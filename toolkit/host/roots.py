@@ -41,19 +41,19 @@ def check_line(
 ) -> None:
     """Refuse a given root that is not of one line with the trusted ones.
 
-    `trusted` are this host's roots by version, without a gap, each verified from the one before;
+    `trusted` are this host's roots by version, the newest among them;
     `fetch` gives a version as the store has it; `remove` is the folder to remove for another
     line. Raises OtherRoot.
     """
     root = parse_root(given).signed.version
-    newest, oldest = max(trusted), min(trusted)
+    newest = max(trusted)
     if root > newest:
         raise OtherRoot(
             f"this host trusts version {newest} of the store's root, and nothing in the store "
             f"leads from there to the given version {root}",
             hint=f"check that script and store belong together; {DISTRUST}",
         )
-    meeting = max(root, oldest)
+    meeting = min(version for version in trusted if version >= root)
     followed = _follow(given, meeting, fetch)
     if parse_root(followed).signed_bytes != parse_root(trusted[meeting]).signed_bytes:
         raise OtherRoot(

@@ -435,6 +435,17 @@ def test_an_older_root_than_the_first_one_must_lead_to_it(
     assert "does not lead to the one that this host trusts" in error.message
 
 
+def test_a_root_that_this_host_no_longer_keeps_must_lead_to_one_that_it_does(
+    home: Path, signed: SignedStore
+) -> None:
+    for _ in range(2):
+        signed.rotate(Root.type)
+    signed.publish()
+    pick(home, str(signed.folder), signed.root_bytes(1))
+    (home / "trust" / "root_history" / "2.root.json").unlink()
+    pick(home, str(signed.folder), signed.root_bytes(2))
+
+
 @pytest.mark.parametrize("role", ["timestamp", "snapshot"])
 def test_a_stolen_online_key_is_worth_nothing_after_a_new_root(
     role: str, home: Path, server: StoreServer, signed: SignedStore
