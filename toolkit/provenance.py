@@ -8,6 +8,7 @@ same build gives the same bytes.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 PAYLOAD = "application/vnd.in-toto+json"
 BUILD = "urn:aiwm:toolkit:release:v1"
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BUILDER = "urn:aiwm:toolkit"
 
 
@@ -142,13 +144,19 @@ def _origin(definition: Mapping[str, Any], toolkit: str) -> Origin:
     parameters = definition["externalParameters"]
     digests = {row["name"]: row["digest"] for row in definition["resolvedDependencies"]}
     files = {name: digest["sha256"] for name, digest in digests.items() if "sha256" in digest}
+    commit = digests.get("commit", {}).get("gitCommit")
+    internal = definition["internalParameters"]
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        raise ValueError(f"{commit!r} is no commit")
+    if internal["path"].startswith("/") or ".." in internal["path"].split("/"):
+        raise ValueError(f"{internal['path']!r} is no path in a repository")
     return Origin(
         **parameters,
         toolkit=toolkit,
         release_file=files.pop(_release_file(parameters["name"]), None),
         locks=files,
-        commit=digests.get("commit", {}).get("gitCommit"),
-        **definition["internalParameters"],
+        commit=commit,
+        **internal,
     )
 
 

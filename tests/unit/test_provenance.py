@@ -89,6 +89,9 @@ def test_an_envelope_is_signed_and_read() -> None:
         statement(ORIGIN, SUBJECTS).replace("slsa.dev", "example.com"),
         statement(ORIGIN, SUBJECTS).replace("release:v1", "release:v9"),
         statement(ORIGIN, SUBJECTS).replace('"epoch"', '"eons"'),
+        statement(replace(ORIGIN, commit="--orphan"), SUBJECTS),
+        statement(replace(ORIGIN, path="a/../../b"), SUBJECTS),
+        statement(replace(ORIGIN, path="/etc"), SUBJECTS),
     ],
 )
 def test_what_is_no_provenance(text: str) -> None:

@@ -9,7 +9,18 @@ from toolkit.cli.init import init, schema
 from toolkit.cli.lock import lock
 from toolkit.cli.release import release
 from toolkit.cli.render import render
+from toolkit.cli.reproduce import reproduce
 from toolkit.cli.upload import upload
 from toolkit.cli.verify import verify
 
-ALL: tuple[click.Command, ...] = (init, schema, lock, release, upload, render, verify, demo)
+ALL: tuple[click.Command, ...] = (
+    init,
+    schema,
+    lock,
+    release,
+    reproduce,
+    upload,
+    render,
+    verify,
+    demo,
+)
