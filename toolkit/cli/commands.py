@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from toolkit.cli.delta import delta
 from toolkit.cli.demo import demo
 from toolkit.cli.init import init, schema
 from toolkit.cli.lock import lock
@@ -18,6 +19,7 @@ ALL: tuple[click.Command, ...] = (
     schema,
     lock,
     release,
+    delta,
     reproduce,
     upload,
     render,

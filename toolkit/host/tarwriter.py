@@ -23,6 +23,7 @@ _USTAR = struct.Struct("100s8s8s8s12s12s8s1s100s8s247x")
 
 Content = RawIOBase | BufferedIOBase
 Seen = Callable[[memoryview], object]
+Write = Callable[["bytes | memoryview"], object]
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,22 @@ class Digest:
 
 
 class Hashing:
-    """Hands bytes on to `write`, and counts and hashes them."""
+    """Hands bytes on to `write`, and hashes them; `size` is how many there were."""
 
-    def __init__(self, write: Callable[[bytes | memoryview], object]) -> None:
+    def __init__(self, write: Write) -> None:
         self._write = write
         self._sha256 = hashlib.sha256()
-        self._size = 0
+        self.size = 0
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes."""
         self._write(data)
         self._sha256.update(data)
-        self._size += len(data)
+        self.size += len(data)
 
     def digest(self) -> Digest:
         """Give the digest of all bytes so far."""
-        return Digest(self._size, self._sha256.hexdigest())
+        return Digest(self.size, self._sha256.hexdigest())
 
 
 class TarWriter:
@@ -59,7 +60,7 @@ class TarWriter:
     headers stand only where a path needs them. The caller gives paths sorted.
     """
 
-    def __init__(self, write: Callable[[bytes | memoryview], object], epoch: int) -> None:
+    def __init__(self, write: Write, epoch: int) -> None:
         self._write = write
         self._epoch = epoch
         self._folders: set[str] = set()
