@@ -37,8 +37,9 @@ lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
 .PHONY: bench
-bench: setup ## measure packing against tar and sha256sum
+bench: setup ## measure packing against tar and sha256sum, and deltas against whole tarballs
 	$(PYTHON) -m bench.pack
+	$(PYTHON) -m bench.delta
 
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
