@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from toolkit.artifact import Artifact, checksum_file, checksum_line
-from toolkit.errors import IntegrityError, NotFoundError, StoreError
+from toolkit.errors import ConflictError, IntegrityError, NotFoundError, StoreError
 from toolkit.progress import Progress
-from toolkit.store import DirectoryStore, Store, Stored
+from toolkit.store import DirectoryStore, Entry, Store, Stored
 from toolkit.uploads import Tarball, Upload, plan
 
 _CHECKSUM_LIMIT = 4096
@@ -38,19 +38,36 @@ class Prepared:
 
 
 class Action(StrEnum):
-    """What was done with a file."""
+    """What was done with a file, or would be: a CONFLICT stops everything."""
 
     SENT = "sent"
     REPLACED = "replaced"
     UNCHANGED = "unchanged"
+    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True)
 class Published:
-    """One file that the store now holds, read back and compared."""
+    """One file, and what was done with it, or would be."""
 
     upload: Upload
     action: Action
+
+
+Commit = Callable[[Sequence[Published]], None]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to publish.
+
+    `verify_all` reads every file that is there already, and does not take the word of the SHA-256
+    beside it. `commit` is called once all that never changes is there and was read back, and
+    before `latest` moves: what hosts trust is published then.
+    """
+
+    verify_all: bool = False
+    commit: Commit | None = None
 
 
 def prepare(publication: Publication, dist: DirectoryStore, progress: Progress) -> Prepared:
@@ -64,19 +81,42 @@ def prepare(publication: Publication, dist: DirectoryStore, progress: Progress) 
     return Prepared(plan(publication.extra, tarballs), tuple(_notes(publication, tarballs)))
 
 
-def publish(uploads: Sequence[Upload], store: Store, progress: Progress) -> tuple[Published, ...]:
-    """Send what the store lacks, in order, and read back each file.
+def foresee(
+    uploads: Sequence[Upload], store: Store, progress: Progress, manner: Manner | None = None
+) -> tuple[Published, ...]:
+    """Say what `publish` would do with each file; writes nothing.
+
+    Raises StoreError where the store can not be read.
+    """
+    manner = manner or Manner()
+    return tuple(
+        Published(upload, _decide(upload, store, progress, verify=manner.verify_all))
+        for upload in uploads
+    )
+
+
+def publish(
+    uploads: Sequence[Upload], store: Store, progress: Progress, manner: Manner | None = None
+) -> tuple[Published, ...]:
+    """Send what the store lacks, in order, and read back what was sent.
 
     Nothing is sent where an immutable file is there with other bytes. Can be run again after
     an interruption: what has arrived is not sent again.
 
-    Raises StoreError.
+    Raises StoreError, and ConflictError where another publisher was faster.
     """
-    actions = [_decide(upload, store, progress) for upload in uploads]
-    for upload, action in zip(uploads, actions, strict=True):
-        if action is not Action.UNCHANGED:
-            _send(upload, store, progress)
-    return tuple(map(Published, uploads, actions))
+    manner = manner or Manner()
+    planned = foresee(uploads, store, progress, manner)
+    for one in planned:
+        if one.action is Action.CONFLICT:
+            raise _other_bytes(store.locate(one.upload.name))
+    lasting = [one for one in planned if one.upload.immutable]
+    moving = [one for one in planned if not one.upload.immutable]
+    _send_all(lasting, store, progress)
+    if manner.commit:
+        manner.commit(lasting)
+    _send_all(moving, store, progress)
+    return planned
 
 
 def hand_over(uploads: Iterable[Upload], dist: DirectoryStore, progress: Progress) -> None:
@@ -87,7 +127,7 @@ def hand_over(uploads: Iterable[Upload], dist: DirectoryStore, progress: Progres
                 there = stored is not None and _holds(stored, upload, "comparing", progress)
             if not there:
                 progress.start(f"writing {upload.name}", total=upload.size)
-                dist.write(upload, progress.advance)
+                dist.write(replace(upload, only_if=None), progress.advance)
                 progress.finish()
 
 
@@ -164,20 +204,43 @@ def _notes(publication: Publication, tarballs: Sequence[Tarball]) -> Iterator[st
             )
 
 
-def _decide(upload: Upload, store: Store, progress: Progress) -> Action:
+def _decide(upload: Upload, store: Store, progress: Progress, *, verify: bool) -> Action:
+    there = store.look(upload.name)
+    if there is None:
+        return Action.SENT
+    if _is_same(there, upload, store, progress, verify=verify):
+        return Action.UNCHANGED
+    return Action.CONFLICT if upload.immutable else Action.REPLACED
+
+
+def _is_same(
+    there: Entry, upload: Upload, store: Store, progress: Progress, *, verify: bool
+) -> bool:
+    """Tell whether a file that is there has the bytes of `upload`.
+
+    Reads them only where no SHA-256 stands beside them, or where all are to be verified.
+    """
+    if there.size != upload.size:
+        return False
+    if there.sha256 is not None and not verify:
+        return there.sha256 == upload.sha256
     with store.read(upload.name) as stored:
-        if stored is None:
-            return Action.SENT
-        if _holds(stored, upload, "comparing", progress):
-            return Action.UNCHANGED
-    if not upload.immutable:
-        return Action.REPLACED
-    raise StoreError(
-        f"{store.locate(upload.name)} is there already, with other bytes",
+        return stored is not None and _holds(stored, upload, "comparing", progress)
+
+
+def _other_bytes(place: str) -> ConflictError:
+    return ConflictError(
+        f"{place} is there already, with other bytes",
         why="what was published under a version never changes: hosts and caches keep it, and "
         "install scripts pin its hash",
         hint="release it under a new version; nothing was sent",
     )
+
+
+def _send_all(planned: Iterable[Published], store: Store, progress: Progress) -> None:
+    for one in planned:
+        if one.action is not Action.UNCHANGED:
+            _send(one.upload, store, progress)
 
 
 def _send(upload: Upload, store: Store, progress: Progress) -> None:

@@ -90,6 +90,16 @@ def is_conflict(error: ClientError) -> bool:
     return _code(error) in {"PreconditionFailed", "412", "ConditionalRequestConflict"}
 
 
+def is_unsupported(error: ClientError) -> bool:
+    """Tell whether the store says that it does not know what was asked for."""
+    return _code(error) in {"NotImplemented", "501", "InvalidArgument", "InvalidRequest", "400"}
+
+
+def is_gone(error: ClientError) -> bool:
+    """Tell whether the store says that a multipart upload is not open, or not any more."""
+    return _code(error) == "NoSuchUpload"
+
+
 def explain(error: Exception, what: str, config: S3Config) -> StoreError:
     """Give the error to raise for one of boto3's.
 
@@ -98,16 +108,8 @@ def explain(error: Exception, what: str, config: S3Config) -> StoreError:
         what: what was tried, after "could not".
         config: the store.
     """
-    fault = _fault(_root(error), config)
+    fault = _fault(error, config)
     return fault.kind(f"could not {what}", why=fault.why, hint=fault.hint)
-
-
-def _root(error: Exception) -> Exception:
-    """Find the error of the store: boto3's file transfer hides it in one of its own."""
-    inner = error.__cause__ or error.__context__
-    if not isinstance(error, ClientError | botocore.BotoCoreError) and isinstance(inner, Exception):
-        return inner
-    return error
 
 
 def _fault(error: Exception, config: S3Config) -> _Fault:

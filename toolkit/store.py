@@ -32,6 +32,16 @@ class Stored:
     etag: str
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a file without its bytes: its length in bytes, its ETag, and the
+    SHA-256 that stands beside it; None where its publisher wrote none."""
+
+    size: int
+    etag: str
+    sha256: str | None
+
+
 class Store(Protocol):
     """Holds files by name. Every method raises StoreError where the store does not do its part."""
 
@@ -40,6 +50,9 @@ class Store(Protocol):
 
     def read(self, name: str) -> AbstractContextManager[Stored | None]:
         """Open the file `name`; None where there is none."""
+
+    def look(self, name: str) -> Entry | None:
+        """Give what is known of the file `name` without its bytes; None where there is none."""
 
     def write(self, upload: Upload, sent: Sent) -> None:
         """Store one file, whole or not at all; `sent` is told of each piece, in bytes.
@@ -96,6 +109,11 @@ class DirectoryStore:
                 file.seek(0)
                 size = os.fstat(file.fileno()).st_size
             yield Stored(size, _read(file, path), etag)
+
+    def look(self, name: str) -> Entry | None:
+        """Give length and SHA-256 of the file `name`, read from its bytes."""
+        with self.read(name) as stored:
+            return None if stored is None else Entry(stored.size, stored.etag, stored.etag)
 
     def write(self, upload: Upload, sent: Sent) -> None:
         """Write the file under another name, to the disk, and then rename it."""

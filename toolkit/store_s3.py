@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from boto3.exceptions import Boto3Error
-from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from toolkit import __version__
-from toolkit.errors import StoreError
-from toolkit.s3_faults import explain, is_conflict, is_missing
-from toolkit.store import CHUNK, Sent, Stored, conflict, hidden, pieces
+from toolkit.errors import ConflictError, StoreError
+from toolkit.s3_abilities import Abilities, Answer
+from toolkit.s3_bucket import explained, open_bucket, read_slice
+from toolkit.s3_copy import copy
+from toolkit.s3_faults import is_conflict, is_gone, is_missing
+from toolkit.s3_multipart import Etags, Multipart
+from toolkit.s3_parts import MIB
+from toolkit.store import CHUNK, Entry, Sent, Stored, conflict, hidden
 from toolkit.store_config import S3Config
-from toolkit.uploads import Absent, Precondition, Upload
+from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes
 
 if TYPE_CHECKING:
-    from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
-_MIB = 1024 * 1024
-_CONNECT_SECONDS = 10
-_READ_SECONDS = 60
-_TRIES = 4
-# Parts are equal, as R2 wants them, and four of them are under way at once.
-_TRANSFER = TransferConfig(
-    multipart_threshold=64 * _MIB,
-    multipart_chunksize=16 * _MIB,
-    max_concurrency=4,
-    preferred_transfer_client="classic",
-)
-_FAULTS = (BotoCoreError, ClientError, Boto3Error)
+# From this length on, a file goes in parts.
+LARGE = 32 * MIB
+# Marks by which publishers of one large file keep out of each other's way.
+RESERVED = ".toolkit/reserved/"
 
 
 class S3Store:
-    """A bucket. Credentials come by boto3's own chain: environment, profile, role."""
+    """A bucket. Credentials come by boto3's own chain: environment, profile, role.
 
-    def __init__(self, config: S3Config) -> None:
+    With `allow_races`, a bucket that honours no conditions is written to all the same, after a
+    look at what it holds: safe while nobody else publishes there in the same moment.
+    """
+
+    def __init__(self, config: S3Config, *, allow_races: bool = False) -> None:
         self._config = config
-        with self._explained("open"):
-            self._client = _client(config)
+        self._allow_races = allow_races
+        self._bucket = open_bucket(config)
+        self._client = self._bucket.client
+        self._abilities = Abilities(self._bucket)
 
     def locate(self, name: str) -> str:
         """Give the file's s3:// address."""
-        return f"s3://{self._config.bucket}/{self._config.key(name)}"
+        return self._bucket.locate(name)
+
+    def look(self, name: str) -> Entry | None:
+        """Give what stands beside the file `name`."""
+        return self._bucket.look(name)
 
     @contextmanager
     def read(self, name: str) -> Iterator[Stored | None]:
@@ -64,75 +63,156 @@ class S3Store:
             answer["Body"].close()
 
     def write(self, upload: Upload, sent: Sent) -> None:
-        """Send one file: in one piece, or in equal parts where it is large."""
-        if upload.only_if is not None:
-            self._write_if(upload, upload.only_if, sent)
-            return
-        bucket, key = self._config.bucket, self._config.key(upload.name)
-        with self._explained(f"write {self.locate(upload.name)}"):
-            # A path, not an open file: boto3 then reads parts from the disk as it sends them.
-            if isinstance(upload.body, Path):
-                self._client.upload_file(
-                    str(upload.body), bucket, key, self._headers(upload), sent, _TRANSFER
-                )
+        """Send one file: by a copy in the store, in one piece, or in equal parts."""
+        with explained(self._config, f"write {self.locate(upload.name)}"):
+            if upload.only_if is None and copy(self._bucket, upload):
+                sent(upload.size)
+            elif upload.size >= LARGE and not isinstance(upload.only_if, Unchanged):
+                self._send_parts(upload, sent)
             else:
-                self._client.upload_fileobj(
-                    io.BytesIO(upload.body), bucket, key, self._headers(upload), sent, _TRANSFER
-                )
+                self._put(upload)
+                sent(upload.size)
 
     def delete(self, name: str) -> None:
         """Remove the file `name`."""
-        with self._explained(f"delete {self.locate(name)}"):
-            self._client.delete_object(Bucket=self._config.bucket, Key=self._config.key(name))
+        # One by one: a request for several needs a checksum that not every service takes.
+        with explained(self._config, f"delete {self.locate(name)}"):
+            self._client.delete_object(**self._bucket.at(name))
 
     def names(self, prefix: str = "") -> frozenset[str]:
         """Give the names of all files that start with `prefix`."""
         own = len(self._config.key(""))
-        with self._explained(f"list {self.locate(prefix)}"):
+        with explained(self._config, f"list {self.locate(prefix)}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._config.bucket, Prefix=self._config.key(prefix)
             )
             found = (entry["Key"][own:] for page in pages for entry in page.get("Contents", []))
             return frozenset(name for name in found if not hidden(name))
 
-    def _write_if(self, upload: Upload, only_if: Precondition, sent: Sent) -> None:
-        place = self.locate(upload.name)
-        condition: dict[str, Any] = (
-            {"IfNoneMatch": "*"} if isinstance(only_if, Absent) else {"IfMatch": only_if.etag}
-        )
-        with self._explained(f"write {place}"):
-            try:
-                self._client.put_object(
-                    Bucket=self._config.bucket,
-                    Key=self._config.key(upload.name),
-                    Body=b"".join(pieces(upload.body)),
-                    **condition,
-                    **self._headers(upload),
-                )
-            except ClientError as error:
-                if is_conflict(error):
-                    raise conflict(place, only_if) from error
+    def _put(self, upload: Upload) -> None:
+        condition = self._put_condition(upload.name, upload.only_if)
+        data = read_slice(upload.body, 0, upload.size)
+        try:
+            self._client.put_object(
+                **self._bucket.at(upload.name),
+                **self._bucket.headers(upload),
+                **self._bucket.proof(data),
+                **condition,
+                Body=data,
+            )
+        except ClientError as error:
+            if not is_conflict(error) or upload.only_if is None:
                 raise
-        sent(upload.size)
+            self._unless_it_arrived(upload, error)
 
-    def _headers(self, upload: Upload) -> dict[str, Any]:
-        headers: dict[str, Any] = {
-            "ContentType": upload.content_type,
-            "CacheControl": upload.cache_control,
-            "Metadata": {"sha256": upload.sha256},
-        }
-        if self._config.acl and not self._config.is_r2:
-            headers["ACL"] = self._config.acl
-        return headers
+    def _put_condition(self, name: str, only_if: Precondition | None) -> dict[str, Any]:
+        """Give the arguments for the precondition in the words that this store honours."""
+        match only_if:
+            case None:
+                return {}
+            case Absent():
+                if self._abilities.put_if_absent is Answer.HONOURED:
+                    return {"IfNoneMatch": "*"}
+            case Unchanged(etag):
+                match self._abilities.put_if_match:
+                    case Answer.HONOURED:
+                        return {"IfMatch": etag}
+                    case Answer.UNQUOTED:
+                        return {"IfMatch": etag.strip('"')}
+        self._look_instead(name, only_if)
+        return {}
+
+    def _look_instead(self, name: str, only_if: Precondition) -> None:
+        """Compare now, on a store that would not compare while it writes."""
+        if not self._allow_races:
+            raise StoreError(
+                f"{self._config.bucket} does not honour conditional writes",
+                why="two publishers at once could overwrite each other's files there, and "
+                "neither would know",
+                hint="look at `toolkit doctor`; where only one publishes at a time, give "
+                "--allow-races",
+            )
+        there = self.look(name)
+        etag = there.etag if there else None
+        if etag != (only_if.etag if isinstance(only_if, Unchanged) else None):
+            raise conflict(self.locate(name), only_if)
+
+    def _send_parts(self, upload: Upload, sent: Sent) -> None:
+        multipart = Multipart(self._bucket, upload)
+        self._require_conditions(upload)
+        etags = multipart.send(sent)
+        try:
+            with self._guard(upload) as condition:
+                self._complete(upload, multipart, etags, condition)
+        except ConflictError:
+            multipart.drop()
+            raise
+
+    def _complete(
+        self, upload: Upload, multipart: Multipart, etags: Etags, condition: Mapping[str, Any]
+    ) -> None:
+        try:
+            multipart.complete(etags, condition)
+        except ClientError as error:
+            if not (is_conflict(error) or is_gone(error)):
+                raise
+            # Where it is gone, an earlier try completed it, and its answer did not arrive.
+            self._unless_it_arrived(upload, error)
+            multipart.drop()
+
+    def _require_conditions(self, upload: Upload) -> None:
+        """Stop before gigabytes are sent in vain."""
+        if upload.only_if and self._abilities.complete_if_absent is not Answer.HONOURED:
+            self._put_condition(upload.name, upload.only_if)
+
+    @contextmanager
+    def _guard(self, upload: Upload) -> Iterator[dict[str, Any]]:
+        """Keep two publishers from completing other bytes under one name."""
+        if upload.only_if is None:
+            yield {}
+        elif self._abilities.complete_if_absent is Answer.HONOURED:
+            yield {"IfNoneMatch": "*"}
+        elif self._abilities.put_if_absent is Answer.HONOURED:
+            with self._reserved(upload):
+                yield {}
+        else:
+            self._look_instead(upload.name, upload.only_if)
+            yield {}
+
+    @contextmanager
+    def _reserved(self, upload: Upload) -> Iterator[None]:
+        """Hold the name while it is completed, on a store that would not compare by itself.
+
+        The mark says for which bytes the name is held, so a killed run that starts again holds
+        it still, and others with the same bytes may go on too. Who holds it looks once more: the
+        file may have been completed, and the mark removed, since it was looked for last.
+        """
+        mark = of_bytes(f"{RESERVED}{upload.name}", upload.sha256.encode(), immutable=True)
+        try:
+            self._put(mark)
+        except ConflictError as error:
+            raise ConflictError(
+                f"{self.locate(upload.name)} is held for other bytes",
+                why="another publisher is about to complete it, or was killed then",
+                hint=f"wait for the other; if there is none, delete {self.locate(mark.name)}",
+            ) from error
+        there = self.look(upload.name)
+        if there is not None and there.sha256 != upload.sha256:
+            self.delete(mark.name)
+            raise conflict(self.locate(upload.name), Absent())
+        yield
+        self.delete(mark.name)
+
+    def _unless_it_arrived(self, upload: Upload, error: ClientError) -> None:
+        """Be content where the file stands there with these bytes: an earlier try arrived."""
+        there = self.look(upload.name)
+        if there is None or (there.size, there.sha256) != (upload.size, upload.sha256):
+            raise conflict(self.locate(upload.name), upload.only_if or Absent()) from error
 
     def _get(self, name: str) -> GetObjectOutputTypeDef | None:
-        # Not by HEAD: its answers have no body, so a missing bucket looks like a missing file
-        # and a wrong key like a missing right.
-        with self._explained(f"read {self.locate(name)}"):
+        with explained(self._config, f"read {self.locate(name)}"):
             try:
-                return self._client.get_object(
-                    Bucket=self._config.bucket, Key=self._config.key(name)
-                )
+                return self._client.get_object(**self._bucket.at(name))
             except ClientError as error:
                 if is_missing(error):
                     return None
@@ -141,46 +221,20 @@ class S3Store:
     def _chunks(self, name: str, answer: GetObjectOutputTypeDef) -> Iterator[bytes]:
         chunks = answer["Body"].iter_chunks(CHUNK)
         while True:
-            with self._explained(f"read {self.locate(name)}"):
+            with explained(self._config, f"read {self.locate(name)}"):
                 chunk = next(chunks, None)
             if chunk is None:
                 return
             yield chunk
 
-    @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except _FAULTS as error:
-            raise explain(error, what, self._config) from error
-        except OSError as error:
-            raise StoreError(
-                f"could not {what}",
-                why=str(error),
-                hint="look at the file on this machine, then run the same command again",
-            ) from error
 
-
-def _client(config: S3Config) -> S3Client:
-    styles: dict[bool | None, Literal["auto", "path", "virtual"]] = {
-        None: "auto",
-        True: "path",
-        False: "virtual",
-    }
-    settings = Config(
-        # Other services than Amazon's refuse the checksums that boto3 adds by itself.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"addressing_style": styles[config.path_style]},
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": _TRIES},
-        user_agent_extra=f"toolkit/{__version__}",
-    )
-    session = boto3.Session(profile_name=config.profile)
-    return session.client(
-        "s3",
-        endpoint_url=config.endpoint,
-        region_name=config.region or ("auto" if config.is_r2 else None),
-        config=settings,
-    )
+def presign(config: S3Config, names: Iterable[str], seconds: int) -> dict[str, str]:
+    """Give an address for each of `names` that works for that many seconds, without a key."""
+    bucket = open_bucket(config)
+    with explained(config, "sign addresses"):
+        return {
+            name: bucket.client.generate_presigned_url(
+                "get_object", Params=bucket.at(name), ExpiresIn=seconds
+            )
+            for name in names
+        }

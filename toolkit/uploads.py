@@ -9,7 +9,12 @@ from pathlib import Path
 
 from toolkit.artifact import Artifact, checksum_file, checksum_line
 
-_TYPES = {".tar.gz": "application/gzip", ".sha256": "text/plain; charset=utf-8"}
+_TYPES = {
+    ".tar.gz": "application/gzip",
+    ".tar.zst": "application/zstd",
+    ".json": "application/json",
+    ".sha256": "text/plain; charset=utf-8",
+}
 _OTHER_TYPE = "application/octet-stream"
 _FOREVER = "public, max-age=31536000, immutable"
 # A cache may keep it, but asks each time whether it is still the newest.
@@ -36,7 +41,7 @@ class Upload:
     """One file to send: its name, its bytes or where they stand, and their length and SHA-256.
 
     What is `immutable` may never get other bytes under the same name. It is written only where
-    `only_if` holds.
+    `only_if` holds. `same_as` names a file that the store has by then, with the same bytes.
     """
 
     name: str
@@ -45,6 +50,17 @@ class Upload:
     sha256: str
     immutable: bool
     only_if: Precondition | None = None
+    same_as: str | None = None
+
+    @property
+    def precondition(self) -> str | None:
+        """What must hold for a write, in the words of HTTP; None where anything may be there."""
+        match self.only_if:
+            case Absent():
+                return "If-None-Match: *"
+            case Unchanged(etag):
+                return f"If-Match: {etag}"
+        return None
 
     @property
     def content_type(self) -> str:
@@ -88,12 +104,21 @@ def plan(extra: Iterable[tuple[str, bytes]], tarballs: Iterable[Tarball]) -> tup
 
 
 def of_bytes(name: str, data: bytes, *, immutable: bool) -> Upload:
-    """Give the upload of `data` under `name`."""
-    return Upload(name, data, len(data), sha256(data).hexdigest(), immutable)
+    """Give the upload of `data` under `name`; an immutable one never replaces a file."""
+    only_if = Absent() if immutable else None
+    return Upload(name, data, len(data), sha256(data).hexdigest(), immutable, only_if)
 
 
 def _pair(tarball: Tarball, *, latest: bool) -> Iterator[Upload]:
     name = tarball.artifact.latest if latest else tarball.artifact.tarball
     line = checksum_line(tarball.sha256, name).encode("ascii")
-    yield Upload(name, tarball.path, tarball.size, tarball.sha256, immutable=not latest)
+    yield Upload(
+        name,
+        tarball.path,
+        tarball.size,
+        tarball.sha256,
+        immutable=not latest,
+        only_if=None if latest else Absent(),
+        same_as=tarball.artifact.tarball if latest else None,
+    )
     yield of_bytes(checksum_file(name), line, immutable=not latest)

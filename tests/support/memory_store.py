@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from toolkit.errors import ConflictError, StoreError
-from toolkit.store import Stored, pieces
+from toolkit.store import Entry, Stored, pieces
 from toolkit.uploads import Absent, Unchanged, Upload
 
 
@@ -32,6 +32,10 @@ class MemoryStore:
             raise StoreError(f"could not read {name}", why="403 Forbidden")
         data = self.files.get(name)
         yield None if data is None else Stored(len(data), iter([data]), _etag(data))
+
+    def look(self, name: str) -> Entry | None:
+        data = self.files.get(name)
+        return None if data is None else Entry(len(data), _etag(data), None)
 
     def write(self, upload: Upload, sent: Callable[[int], None]) -> None:
         if self.before_write:

@@ -20,11 +20,12 @@ class Seen:
 @dataclass
 class S3Wire:
     """What has come in, and what to answer with: a fault's status and code, or a file that is
-    cut off after half of its bytes."""
+    cut off after half of its bytes, or a success of a POST that carries the code of a fault."""
 
     url: str
     fault: tuple[int, str] | None = None
     cut: bytes = b""
+    embedded: str = ""
     seen: list[Seen] = field(default_factory=list)
 
 
@@ -58,6 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_half(self.wire.cut)
         elif "uploads" in self.path:
             self._answer(200, _xml("InitiateMultipartUploadResult", UploadId="u"))
+        elif self.command == "POST" and self.wire.embedded:
+            self._answer(200, _xml("Error", Code=self.wire.embedded, Message="no"))
         elif self.command == "POST":
             self._answer(200, _xml("CompleteMultipartUploadResult", ETag="e"))
         else:

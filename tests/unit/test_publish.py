@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,10 +7,19 @@ import pytest
 
 from tests.support.tarballs import write_release
 from toolkit.artifact import Artifact
-from toolkit.errors import IntegrityError, NotFoundError, StoreError
+from toolkit.errors import ConflictError, IntegrityError, NotFoundError, StoreError
 from toolkit.progress import Silent
-from toolkit.publish import Action, Publication, hand_over, prepare, publish
-from toolkit.store import DirectoryStore, Stored, pieces
+from toolkit.publish import (
+    Action,
+    Manner,
+    Publication,
+    Published,
+    foresee,
+    hand_over,
+    prepare,
+    publish,
+)
+from toolkit.store import DirectoryStore, Entry, Stored, pieces
 from toolkit.uploads import Upload, of_bytes
 
 X64 = Artifact("glances", "1.0.0", "linux-x64")
@@ -25,9 +34,12 @@ class MemoryStore:
     change bytes on their way in."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    promised: dict[str, str] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     breaks_after: int | None = None
     change: Callable[[bytes], bytes] = bytes
+
+    read_names: list[str] = field(default_factory=list)
 
     def locate(self, name: str) -> str:
         return f"memory:{name}"
@@ -35,9 +47,16 @@ class MemoryStore:
     @contextmanager
     def read(self, name: str) -> Iterator[Stored | None]:
         data = self.files.get(name)
+        self.read_names.append(name)
         yield (
             None if data is None else Stored(len(data), iter([data[:3], data[3:]]), str(hash(data)))
         )
+
+    def look(self, name: str) -> Entry | None:
+        data = self.files.get(name)
+        if data is None:
+            return None
+        return Entry(len(data), str(hash(data)), self.promised.get(name))
 
     def write(self, upload: Upload, sent: Callable[[int], None]) -> None:
         if len(self.sent) == self.breaks_after:
@@ -46,6 +65,7 @@ class MemoryStore:
         sent(len(data))
         self.sent.append(upload.name)
         self.files[upload.name] = self.change(data)
+        self.promised[upload.name] = upload.sha256
 
     def delete(self, name: str) -> None:
         self.files.pop(name, None)
@@ -89,8 +109,66 @@ def test_a_second_run_sends_nothing(dist: Path) -> None:
     store = MemoryStore()
     run(dist, store)
     store.sent.clear()
+    store.read_names.clear()
     assert run(dist, store) == [Action.UNCHANGED] * 9
     assert store.sent == []
+    assert store.read_names == []
+
+
+def test_only_what_was_sent_is_read_back_unless_all_is_wanted(dist: Path) -> None:
+    store = MemoryStore()
+    run(dist, store)
+    del store.files["agentctl-1.pyz"]
+    store.read_names.clear()
+    run(dist, store)
+    assert store.read_names == ["agentctl-1.pyz"]
+    store.read_names.clear()
+    publish(uploads_of(dist), store, Silent(), Manner(verify_all=True))
+    assert len(store.read_names) == 9
+
+
+def test_a_file_without_a_hash_beside_it_is_read(dist: Path) -> None:
+    store = MemoryStore()
+    run(dist, store)
+    store.promised.clear()
+    assert run(dist, store) == [Action.UNCHANGED] * 9
+    store.files["agentctl-1.pyz"] = b"zap"
+    with pytest.raises(ConflictError, match="is there already"):
+        run(dist, store)
+
+
+def test_bytes_that_changed_in_the_store_are_found_where_all_is_read(dist: Path) -> None:
+    store = MemoryStore()
+    run(dist, store)
+    store.files["agentctl-1.pyz"] = b"zap"
+    assert foresee(uploads_of(dist), store, Silent())[0].action is Action.UNCHANGED
+    manner = Manner(verify_all=True)
+    assert foresee(uploads_of(dist), store, Silent(), manner)[0].action is Action.CONFLICT
+
+
+def test_metadata_is_committed_after_all_that_lasts_and_before_latest(dist: Path) -> None:
+    store = MemoryStore()
+    committed: list[str] = []
+
+    def commit(lasting: Sequence[Published]) -> None:
+        committed.extend(store.sent)
+        assert [one.upload.name for one in lasting] == store.sent
+
+    publish(uploads_of(dist), store, Silent(), Manner(commit=commit))
+    assert len(committed) == 5
+    assert not [name for name in committed if "latest" in name]
+    assert len(store.sent) == 9
+
+
+def test_latest_stays_where_metadata_could_not_be_committed(dist: Path) -> None:
+    store = MemoryStore()
+
+    def commit(_: Sequence[Published]) -> None:
+        raise StoreError("the key is gone")
+
+    with pytest.raises(StoreError, match="key"):
+        publish(uploads_of(dist), store, Silent(), Manner(commit=commit))
+    assert not [name for name in store.sent if "latest" in name]
 
 
 @pytest.mark.parametrize("breaks_after", range(9))

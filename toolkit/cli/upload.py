@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich import filesize
@@ -12,12 +13,20 @@ from rich import filesize
 from toolkit import engine
 from toolkit.cli import options
 from toolkit.cli.output import print_json, progress
-from toolkit.publish import Publication, hand_over, prepare, publish
+from toolkit.errors import ConfigError, ConflictError
+from toolkit.publish import Action, Manner, Publication, foresee, hand_over, prepare, publish
 from toolkit.spec import AgentSpec
 from toolkit.store import DirectoryStore, Store
-from toolkit.store_config import CustomConfig, StoreConfig
+from toolkit.store_config import Acl, CustomConfig, S3Config, StoreConfig
 from toolkit.stores import open_store, select
 from toolkit.uploads import Upload
+
+_WOULD = {
+    Action.SENT: "send",
+    Action.REPLACED: "replace",
+    Action.UNCHANGED: "unchanged",
+    Action.CONFLICT: "CONFLICT (there with other bytes; nothing would be sent)",
+}
 
 
 @click.command()
@@ -35,6 +44,22 @@ from toolkit.uploads import Upload
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the built release is.  [default: release/dist]",
 )
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be done; write nothing.")
+@click.option(
+    "--verify-all",
+    is_flag=True,
+    help="Read every file that is there already, and do not trust the SHA-256 beside it.",
+)
+@click.option(
+    "--acl",
+    type=click.Choice(get_args(Acl)),
+    help="Set this canned ACL on each file.  [default: `acl` of the store, else none]",
+)
+@click.option(
+    "--allow-races",
+    is_flag=True,
+    help="Publish to a store without conditional writes too: see `toolkit doctor`.",
+)
 @options.project
 @options.as_json
 def upload(
@@ -43,44 +68,63 @@ def upload(
     version: str | None,
     store: str | None,
     dist: Path | None,
+    only_plan: bool,
+    verify_all: bool,
+    acl: Acl | None,
+    allow_races: bool,
     project: Path,
     as_json: bool,
 ) -> None:
     """Publish the built release NAME, with the agentctl that installs it.
 
-    Versioned files go first and never change; `latest` goes last. Each file is read back and
-    compared. Run it again after an interruption: what has arrived is not sent again.
+    Versioned files go first and never change; `latest` goes last. Each file that was sent is read
+    back and compared. Run it again after an interruption: what has arrived is not sent again.
 
     \b
     Examples:
       toolkit upload glances
       toolkit upload glances 4.5.8 --to production
+      toolkit upload glances --plan                say what would be done
       CDN_TYPE=custom toolkit upload glances       say what to copy where
     """
     spec = options.load_agent(name, project)
     selection = select(store, project)
+    config = _with_acl(selection.config, acl)
     folder = DirectoryStore(dist or project / "release" / "dist")
     publication = _publication(spec, version)
     with progress(quiet=as_json) as bars:
         prepared = prepare(publication, folder, bars)
-        if isinstance(selection.config, CustomConfig):
-            hand_over(prepared.uploads, folder, bars)
-            rows = [_row(file, selection.config, folder, "copy") for file in prepared.uploads]
+        if isinstance(config, CustomConfig):
+            if not only_plan:
+                hand_over(prepared.uploads, folder, bars)
+            rows = [_row(file, config, folder, "copy") for file in prepared.uploads]
         else:
-            target = open_store(selection.config, project)
-            published = publish(prepared.uploads, target, bars)
-            rows = [_row(one.upload, selection.config, target, one.action) for one in published]
+            target = open_store(config, project, allow_races=allow_races)
+            do = foresee if only_plan else publish
+            done = do(prepared.uploads, target, bars, Manner(verify_all=verify_all))
+            rows = [_row(one.upload, config, target, one.action) for one in done]
     notes = (*selection.warnings, *prepared.notes)
     if as_json:
         head = {"store": selection.name, "name": publication.agent, "version": publication.version}
-        print_json({**head, "files": rows, "notes": notes})
-        return
-    if isinstance(selection.config, CustomConfig):
-        _print_instructions(rows)
+        print_json({**head, "plan": only_plan, "files": rows, "notes": notes})
     else:
-        _print_table(rows)
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
+        _print(rows, by_hand=isinstance(config, CustomConfig), only_plan=only_plan)
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
+    if any(row["action"] == Action.CONFLICT for row in rows):
+        sys.exit(ConflictError.exit_code)
+
+
+def _with_acl(config: StoreConfig, acl: Acl | None) -> StoreConfig:
+    if acl is None:
+        return config
+    if not isinstance(config, S3Config):
+        raise ConfigError(
+            "this store has no ACLs",
+            why=f"its type is {config.type}, and only one of type s3 can have them",
+            hint="leave out --acl",
+        )
+    return config.model_copy(update={"acl": acl})
 
 
 def _publication(spec: AgentSpec, version: str | None) -> Publication:
@@ -104,8 +148,29 @@ def _row(file: Upload, config: StoreConfig, holder: Store, action: str) -> dict[
         "sha256": file.sha256,
         "content_type": file.content_type,
         "cache_control": file.cache_control,
+        "precondition": file.precondition,
         "action": str(action),
     }
+
+
+def _print(rows: Sequence[dict[str, Any]], *, by_hand: bool, only_plan: bool) -> None:
+    if by_hand:
+        _print_instructions(rows)
+    elif only_plan:
+        _print_plan(rows)
+    else:
+        _print_table(rows)
+
+
+def _print_plan(rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        click.echo(f"{_WOULD[row['action']]}  {row['key']}")
+        click.echo(f"    size           {row['size']} bytes")
+        click.echo(f"    SHA-256        {row['sha256']}")
+        click.echo(f"    Content-Type   {row['content_type']}")
+        click.echo(f"    Cache-Control  {row['cache_control']}")
+        click.echo(f"    condition      {row['precondition'] or 'none'}")
+    click.echo("Nothing was written.")
 
 
 def _print_table(rows: Sequence[dict[str, Any]]) -> None:

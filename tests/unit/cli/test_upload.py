@@ -78,6 +78,7 @@ def test_a_machine_gets_json_alone(project: Path) -> None:
         "key": "beacon-v1.0.0.tar.gz",
         "location": str(project / "served/beacon-v1.0.0.tar.gz"),
         "name": "beacon-v1.0.0.tar.gz",
+        "precondition": "If-None-Match: *",
         "sha256": (project / "served/beacon-v1.0.0.tar.gz.sha256").read_text().split()[0],
         "size": (project / "served/beacon-v1.0.0.tar.gz").stat().st_size,
         "url": "http://127.0.0.1:8000/beacon-v1.0.0.tar.gz",
@@ -149,3 +150,51 @@ def test_without_a_store_it_says_how_to_set_one_up(project: Path) -> None:
     done = run(project)
     assert done.exit_code == 3
     assert "write a toolkit.toml" in done.stderr
+
+
+def test_a_plan_writes_nothing(project: Path) -> None:
+    done = run(project, "--plan")
+    assert done.exit_code == 0, done.output
+    assert not (project / "served").exists()
+    blocks = done.stdout.splitlines()
+    size = (project / "release/dist/beacon-v1.0.0.tar.gz").stat().st_size
+    assert blocks[6:12] == [
+        "send  beacon-v1.0.0.tar.gz",
+        f"    size           {size} bytes",
+        f"    SHA-256        {blocks[8].split()[-1]}",
+        "    Content-Type   application/gzip",
+        "    Cache-Control  public, max-age=31536000, immutable",
+        "    condition      If-None-Match: *",
+    ]
+    assert blocks[-1] == "Nothing was written."
+
+
+def test_a_plan_says_what_is_there_and_what_stands_in_the_way(project: Path) -> None:
+    run(project)
+    answer = json.loads(run(project, "--plan", "--json").stdout)
+    assert answer["plan"] is True
+    assert {file["action"] for file in answer["files"]} == {"unchanged"}
+    write_release(project / "release/dist", Artifact("beacon", "1.0.0", None), b"other\n")
+    done = run(project, "--plan", "--json")
+    assert done.exit_code == 7
+    assert [file["action"] for file in json.loads(done.stdout)["files"]] == [
+        "unchanged",
+        "conflict",
+        "conflict",
+        "replaced",
+        "replaced",
+    ]
+
+
+def test_a_plan_by_hand_writes_nothing(project: Path) -> None:
+    (project / "toolkit.toml").unlink()
+    before = sorted((project / "release/dist").iterdir())
+    done = run(project, "--plan", CDN_TYPE="custom")
+    assert done.exit_code == 0, done.output
+    assert sorted((project / "release/dist").iterdir()) == before
+
+
+def test_a_folder_has_no_acls(project: Path) -> None:
+    done = run(project, "--acl", "public-read")
+    assert done.exit_code == 3
+    assert "this store has no ACLs" in done.stderr
