@@ -178,7 +178,7 @@ def _commit_root(at: Publisher, current: Repository, draft: Draft, payload: Root
         role for role in (TARGETS, SNAPSHOT, TIMESTAMP) if role != TARGETS or TARGETS in draft.roles
     ]
     for role in top:
-        _rehearse(at, delegation(role, new, None))
+        sign.require_at_hand(delegation(role, new, None), at.signers.signers)
     rest = draft
     if all(_has_keys(at, delegation(role, old, None)) for role in top):
         current = _write_set(at, current, replace(draft, snapshot=True), (old, new))
@@ -207,14 +207,9 @@ def _settle(at: Publisher, current: Repository, draft: Draft, old: Root) -> Repo
     )
 
 
-def _rehearse(at: Publisher, by: Delegation) -> None:
-    """Raise SigningError now where the keys for a role will not do, before anything is written."""
-    sign.sign(Timestamp(version=1), [by], at.signers.signers)
-
-
 def _has_keys(at: Publisher, by: Delegation) -> bool:
     try:
-        _rehearse(at, by)
+        sign.require_at_hand(by, at.signers.signers)
     except MissingKeysError:
         return False
     return True

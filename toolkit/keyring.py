@@ -40,6 +40,7 @@ class Keyring:
     ask: Ask
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     _opened: dict[str, Signer] = field(default_factory=dict)
+    _added: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -69,15 +70,14 @@ class Keyring:
 
     def places(self, role: str) -> Iterator[Place]:
         """Give where the private keys of `role` may be."""
-        named = self.config.signers(role)
-        if named:
-            for uri in named:
-                yield Place(uri, self._public(uri))
-        else:
-            for path in sorted(self.folder.glob(f"{role}-*.pem")):
-                if re.fullmatch(rf"{re.escape(role)}-[0-9]+", path.stem):
-                    uri = f"{keys.FILE}:{path.resolve()}"
-                    yield Place(uri, self._public(uri))
+        uris = self.config.signers(role) or [
+            self._uri(path)
+            for path in sorted(self.folder.glob(f"{role}-*.pem"))
+            if re.fullmatch(rf"{re.escape(role)}-[0-9]+", path.stem)
+        ]
+        # Those that were made in this run come last; they may be among the files already.
+        for uri in dict.fromkeys((*uris, *self._added.get(role, ()))):
+            yield Place(uri, self._public(uri))
 
     def signers(self, delegation: Delegation) -> Sequence[Signer]:
         """Open the keys of the delegation that are at hand, no more than its threshold needs.
@@ -111,20 +111,40 @@ class Keyring:
         ]
         return len(ready) >= delegation.threshold
 
-    def next_file(self, role: str) -> Path:
-        """Name the file for the next key of `role`."""
+    def make(self, role: str, passphrase: str | None) -> SSlibKey:
+        """Make the next key of `role` in the key folder; give its public half."""
         taken = [
             int(path.stem.removeprefix(f"{role}-"))
             for path in self.folder.glob(f"{role}-*.p*")
             if re.fullmatch(rf"{re.escape(role)}-[0-9]+", path.stem)
         ]
-        return self.folder / f"{role}-{max(taken, default=0) + 1}.pem"
+        path = self.folder / f"{role}-{max(taken, default=0) + 1}.pem"
+        key = keys.make(path, passphrase)
+        self.add(role, self._uri(path))
+        return key
 
-    def keep(self, role: str, path: Path) -> str | None:
-        """Say what to write into toolkit.toml, so that the new key in `path` is used for `role`."""
-        if not self.config.signers(role):
+    def add(self, role: str, uri: str) -> SSlibKey:
+        """Let the signer `uri` count for `role` in this run; give its public key."""
+        self._added.setdefault(role, []).append(uri)
+        key = self._public(uri) or self.open(uri).public_key
+        if not isinstance(key, SSlibKey):
+            raise SigningError(
+                f"the signer {uri} is of a kind that metadata cannot name",
+                why=f"its public key is a {type(key).__name__}",
+                hint="use an Ed25519 key",
+            )
+        return key
+
+    def added(self, role: str) -> tuple[str, ...]:
+        """Give the signers that were added to `role` in this run."""
+        return tuple(self._added.get(role, ()))
+
+    def to_do(self, role: str, uri: str) -> str | None:
+        """Say what to write into toolkit.toml, so that later runs find the signer `uri` too."""
+        known = {place.uri for place in Keyring(self.config, self.project, self.ask).places(role)}
+        if uri in known or (uri.startswith(f"{keys.FILE}:") and not self.config.signers(role)):
             return None
-        return f'add "file:{path}" to the signers of {role} in [trust] of toolkit.toml'
+        return f"add {uri!r} to the signers of {role} in [trust] of toolkit.toml"
 
     def prepare_folder(self) -> None:
         """Make the folder of keys, which only its owner can look into."""
@@ -136,11 +156,17 @@ class Keyring:
     def trust(self, root: bytes) -> Path:
         """Keep `root` as what this project trusts to begin with."""
         file = self.folder / ROOT_FILE
+        if file.exists() and file.read_bytes() == root:
+            return file
         part = file.with_name(f".{ROOT_FILE}.part")
         part.write_bytes(root)
         part.chmod(0o644)
         part.replace(file)
         return file
+
+    def _uri(self, path: Path) -> str:
+        own = path.is_relative_to(self.project)
+        return f"{keys.FILE}:{path.relative_to(self.project) if own else path}"
 
     def _public(self, uri: str) -> SSlibKey | None:
         path = self._path(uri)
@@ -168,12 +194,3 @@ class Keyring:
     def _path(self, uri: str) -> Path | None:
         scheme, _, rest = uri.partition(":")
         return self.project / Path(rest).expanduser() if scheme == keys.FILE else None
-
-
-def no_passphrase(name: str) -> str:
-    """Refuse: nobody can be asked here."""
-    raise SigningError(
-        f"the key {name} is encrypted",
-        why="nobody can be asked for its passphrase here",
-        hint="run it in a terminal, or give the passphrase by --passphrase-fd",
-    )

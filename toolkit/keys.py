@@ -20,10 +20,20 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
     load_pem_public_key,
 )
-from securesystemslib.signer import CryptoSigner, Signer, SSlibKey
+from securesystemslib.exceptions import UnsupportedLibraryError
+from securesystemslib.signer import (
+    AWSSigner,
+    AzureSigner,
+    CryptoSigner,
+    GCPSigner,
+    Signer,
+    SSlibKey,
+    VaultSigner,
+)
 
 from toolkit.errors import NotFoundError, SigningError
 
@@ -44,19 +54,18 @@ def make(path: Path, passphrase: str | None) -> SSlibKey:
         BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     )
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-    key = SSlibKey.from_crypto(private.public_key())
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_new(path, pem, 0o600)
-        _write_new(public_file(path), str(key.keyval["public"]).encode(), 0o644)
+        _write_new(public_file(path), public, 0o644)
     except OSError as error:
         raise SigningError(
             f"could not write the key {path}",
             why=error.strerror or str(error),
             hint="a key is never overwritten: name another folder, or move the old key away",
         ) from error
-    # What the PEM file gives is the form in which the key stands in metadata.
-    return public_key(path)
+    return SSlibKey.from_crypto(private.public_key())
 
 
 def public_file(path: Path) -> Path:
@@ -154,14 +163,11 @@ def _read_private(path: Path) -> bytes:
 
 
 def _from_service(scheme: str, rest: str, uri: str) -> Signer:
-    from securesystemslib import signer as own  # noqa: PLC0415 - only these need it
-    from securesystemslib.exceptions import UnsupportedLibraryError  # noqa: PLC0415
-
     services = {
-        "awskms": lambda: own.AWSSigner.import_(rest),
-        "azurekms": lambda: own.AzureSigner.import_(*rest.removeprefix("//").split("/", 1)),
-        "gcpkms": lambda: own.GCPSigner.import_(rest),
-        "hashivault": lambda: own.VaultSigner.import_(rest),
+        "awskms": lambda: AWSSigner.import_(rest),
+        "azurekms": lambda: AzureSigner.import_(*rest.removeprefix("//").split("/", 1)),
+        "gcpkms": lambda: GCPSigner.import_(rest),
+        "hashivault": lambda: VaultSigner.import_(rest),
     }
     if scheme not in services:
         known = ", ".join(f"{name}:" for name in (FILE, ENVIRONMENT, *services))

@@ -20,8 +20,9 @@ from toolkit.errors import ConflictError, NotFoundError
 from toolkit.metadata_files import FOLDER, load
 from toolkit.store import Store
 from toolkit.trust import catalog as catalogs
+from toolkit.trust import sign
 from toolkit.trust.catalog import Catalog, Listed
-from toolkit.trust.model import ENGINE, Draft, Repository
+from toolkit.trust.model import ENGINE, ONLINE, Draft, Repository
 
 __all__ = [
     "Publisher",
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "move",
     "publish_targets",
+    "ready",
     "rebuild",
     "require",
     "update",
@@ -49,6 +51,20 @@ def require(store: Store, trusted_root: bytes) -> Repository:
             hint="publish the first by `toolkit keys init`; if it was there before, bring it back "
             "by `toolkit refresh --rebuild`",
         )
+    return repository
+
+
+def ready(at: Publisher, agents: Iterable[str]) -> Repository:
+    """Load the set, and see to it that the roles of `agents` can be signed for; writes nothing.
+
+    Raises NotFoundError where there is no metadata or no such role, SigningError where a key is
+    missing.
+    """
+    repository = require(at.store, at.signers.trusted_root())
+    for role in agents:
+        _payload(repository, role)
+    for role in (*agents, *ONLINE):
+        sign.require_at_hand(repository.delegation(role), at.signers.signers)
     return repository
 
 

@@ -52,7 +52,7 @@ def change_keys(repository: Repository, changes: Sequence[KeyChange]) -> Draft:
 
 def revocable(repository: Repository, role: str, prefix: str) -> str:
     """Find the id of the one key of `role` that starts with `prefix`."""
-    keys = _keys_of(repository, role)
+    keys = keys_of(repository, role)
     found = [keyid for keyid in keys if keyid.startswith(prefix)]
     if len(found) != 1:
         raise NotFoundError(
@@ -63,7 +63,8 @@ def revocable(repository: Repository, role: str, prefix: str) -> str:
     return found[0]
 
 
-def _keys_of(repository: Repository, role: str) -> list[str]:
+def keys_of(repository: Repository, role: str) -> list[str]:
+    """Give the ids of the role's keys; raises NotFoundError where there is no such role."""
     try:
         return list(repository.delegation(role).keys)
     except KeyError as error:

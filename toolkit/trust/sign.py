@@ -106,6 +106,12 @@ def require(metadata: Metadata[T], delegation: Delegation) -> None:
         )
 
 
+def require_at_hand(delegation: Delegation, signers_of: SignersOf) -> None:
+    """Raise MissingKeysError unless enough of the delegation's keys can sign."""
+    # Nothing of this leaves the process: it only shows that the keys work.
+    sign(Timestamp(version=1), [delegation], signers_of)
+
+
 def new_snapshot(current: Snapshot, changed: Mapping[str, MetaFile]) -> Snapshot:
     """Give a snapshot's payload that names the new metadata of each changed role."""
     payload = copy.deepcopy(current)
