@@ -13,6 +13,7 @@ from tuf.api.metadata import Metadata, Root
 from toolkit import keys
 from toolkit.errors import ConflictError, SigningError, TrustError
 from toolkit.keyring import ROOT_FILE, Keyring
+from toolkit.metadata_files import releases_in
 from toolkit.repository import Publisher, create, load, require, update
 from toolkit.stores import FILE
 from toolkit.trust.model import (
@@ -77,6 +78,7 @@ def begin(
     ring.prepare_folder()
     if (ring.folder / ROOT_FILE).exists() and load(at.store, ring.trusted_root()):
         raise _begun(at)
+    _refuse_to_start_over(at)
     public = {
         role: _some(ring, role, wanted.root_keys if role == ROOT else 1, new_passphrase)
         for role in (*TOP_LEVEL, *roles)
@@ -208,6 +210,17 @@ def _begun(at: Publisher) -> TrustError:
         hint="`toolkit keys show` lists them; get keys/root.json from whoever made them, or "
         "publish to another store",
     )
+
+
+def _refuse_to_start_over(at: Publisher) -> None:
+    """Stop where releases were vouched for: without its timestamp, a store only looks empty."""
+    there = next(releases_in(at.store), None)
+    if there is not None:
+        raise TrustError(
+            f"{at.store.locate(there)} vouches for releases already",
+            why="the store has lost its timestamp; new metadata would make all hosts forget them",
+            hint="bring it back by `toolkit refresh --rebuild`",
+        )
 
 
 def _name_in(file: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from tuf.api.metadata import Metadata, Root, Snapshot, T, Targets, Timestamp
+from tuf.api.serialization import DeserializationError
 
 from toolkit.errors import ConflictError, TrustError
 from toolkit.store import Store
@@ -18,7 +19,10 @@ from toolkit.uploads import Absent, Precondition, Unchanged, of_bytes
 FOLDER = "metadata"
 TIMESTAMP_FILE = f"{TIMESTAMP}.json"
 # Above what a client of TUF takes; a store that sends more is not to fill the memory.
+_ROLE_FILE = re.compile(r"\d+\..+\.json")
 _LIMIT = 16 * 1024 * 1024
+# What python-tuf's client takes of a role.
+HOST_LIMIT = 5_000_000
 _MAX_ROOTS = 1024
 # How many versions may be passed over that a stopped publisher has left behind.
 _MAX_LEFTOVERS = 1000
@@ -149,6 +153,19 @@ def highest(
     )
 
 
+def releases_in(store: Store) -> Iterator[str]:
+    """Give the names of metadata that vouches for files, be it trusted or not."""
+    for name in sorted(store.names(f"{FOLDER}/")):
+        file = name.removeprefix(f"{FOLDER}/")
+        if _ROLE_FILE.fullmatch(file):
+            try:
+                payload = Metadata.from_bytes(must_read(store, file)).signed
+            except DeserializationError:
+                continue
+            if isinstance(payload, Targets) and payload.targets:
+                yield name
+
+
 def versions(names: Iterable[str], role: str) -> list[int]:
     """Give the versions of the role's metadata among the names of files."""
     found = (re.fullmatch(rf"{FOLDER}/(\d+)\.{re.escape(role)}\.json", name) for name in names)
@@ -166,6 +183,12 @@ def write_next(
     for number in range(version, version + _MAX_LEFTOVERS):
         metadata = make(number)
         data = metadata.to_bytes()
+        if len(data) > HOST_LIMIT:
+            raise TrustError(
+                f"the metadata of {role} would have {len(data)} bytes",
+                why=f"hosts read no more than {HOST_LIMIT}, so nothing was published",
+                hint=f"take old versions out: toolkit prune {role} --keep 100",
+            )
         try:
             _write(store, f"{number}.{role}.json", data, Absent())
         except ConflictError:

@@ -48,7 +48,9 @@ def plan(repository: Repository, at: Publisher, ring: Keyring, roles: Sequence[s
     """Decide what to sign anew."""
     chosen = set(roles)
     for one in due(repository, ring.lifetimes, at.now):
-        if not roles and one.near and ring.can_sign(repository.delegation(one.role)):
+        # An online role whose key is missing here stops the timer's run, so that somebody looks.
+        here = one.role in ONLINE or ring.can_sign(repository.delegation(one.role))
+        if not roles and one.near and here:
             chosen.add(one.role)
     root = repository.root.signed if ROOT in chosen else None
     payloads = {TARGETS: repository.targets.signed}

@@ -408,6 +408,17 @@ def test_an_agents_key_vouches_for_no_other_agents_files(
     assert read_by_client(store.files, keys.root, "agentctl-v1.tar.gz") == [None]
 
 
+def test_metadata_that_hosts_would_not_read_is_not_published(
+    at: Publisher, store: MemoryStore
+) -> None:
+    before = dict(store.files)
+    many = [listed(f"1.{number}.{'0' * 60}") for number in range(11_000)]
+    with pytest.raises(TrustError, match="would have") as caught:
+        publish_targets(store, at.signers, {AGENT: many}, NOW)
+    assert f"toolkit prune {AGENT}" in caught.value.hint
+    assert store.files == before
+
+
 def test_an_empty_change_writes_nothing(at: Publisher, store: MemoryStore) -> None:
     count = len(store.written)
     update(at, lambda _: Draft())

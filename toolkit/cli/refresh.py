@@ -7,6 +7,7 @@ import click
 from toolkit.cli import options
 from toolkit.cli.output import print_json
 from toolkit.cli.trusted import Desk, signing, warn
+from toolkit.errors import TrustError
 
 
 @click.command()
@@ -44,6 +45,14 @@ def refresh(
     waiting = tuple(f"{one}; run `toolkit refresh {one.role}` with its key" for one in done.waiting)
     if as_json:
         print_json({"signed": done.signed, "waiting": [one.role for one in done.waiting]})
-        return
-    click.echo(f"signed anew: {', '.join(done.signed) or 'nothing, since nothing is near its end'}")
-    warn(waiting)
+    else:
+        signed = ", ".join(done.signed) or "nothing, since nothing is near its end"
+        click.echo(f"signed anew: {signed}")
+        warn(waiting)
+    expired = [one for one in done.waiting if one.expired]
+    if expired:
+        raise TrustError(
+            "; ".join(str(one) for one in expired),
+            why="hosts refuse the store until this is signed anew, and its key is not at hand here",
+            hint=f"toolkit refresh {' '.join(one.role for one in expired)}, with the keys of these",
+        )

@@ -59,6 +59,36 @@ def test_another_projects_keys_do_not_replace_a_stores_root(
     assert "has its keys already" in done.stderr
 
 
+def test_a_store_that_lost_its_timestamp_is_not_started_over(project: Project) -> None:
+    project.release("1.0.0")
+    (project.served / "metadata/timestamp.json").unlink()
+    done = project.run("keys", "init", "--agent", "beacon", code=13)
+    assert "toolkit refresh --rebuild" in done.stderr
+    project.run("refresh", "--rebuild")
+    assert [row["version"] for row in project.json("releases")["releases"]] == ["1.0.0"]
+
+
+def test_the_first_ceremony_goes_on_after_an_interruption(bare: Project) -> None:
+    bare.run("keys", "init", "--agent", "beacon")
+    made = {path.name: path.read_bytes() for path in bare.keys.iterdir()}
+    for path in (bare.served / "metadata").iterdir():
+        if path.name.startswith(("timestamp", "1.snapshot", "1.beacon")):
+            path.unlink()
+    bare.run("keys", "init", "--agent", "beacon")
+    assert {path.name: path.read_bytes() for path in bare.keys.iterdir()} == made
+    bare.release("1.0.0")
+    with bare.host() as host:
+        assert host.fetch("beacon-v1.0.0.tar.gz")
+
+
+def test_a_timer_without_its_key_fails_aloud(project: Project) -> None:
+    toml = project.folder / "toolkit.toml"
+    toml.write_text(toml.read_text() + "days = {timestamp = 30}\n")
+    (project.keys / "timestamp-1.pem").unlink()
+    done = project.run("refresh", passphrase=None, code=14)
+    assert "timestamp lacks signatures" in done.stderr
+
+
 def test_offline_keys_are_never_made_without_a_passphrase(bare: Project) -> None:
     done = bare.run("keys", "init", passphrase=None, code=14)
     assert "--passphrase-fd" in done.stderr
