@@ -16,12 +16,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from toolkit.findings import SCRATCH
 from toolkit.s3_bucket import Bucket, explained
 from toolkit.s3_faults import is_conflict, is_unsupported
 
-# No dot in front: web servers are often told to hide such files, and `toolkit doctor` fetches
-# from here as a host does.
-SCRATCH = "toolkit-probe/"
 _OTHER_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 
 

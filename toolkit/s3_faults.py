@@ -15,8 +15,8 @@ _GIVE = (
     "`profile` in toolkit.toml"
 )
 _RIGHTS = (
-    "let the key do s3:GetObject, s3:PutObject and s3:ListBucket there (without ListBucket, a "
-    "file that is not there yet looks forbidden)"
+    "let the key do s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket there (without "
+    "ListBucket, a file that is not there yet looks forbidden)"
 )
 _RENEW = "log in again, or get new temporary credentials; AWS_SESSION_TOKEN belongs to them"
 _AGAIN = "run the same command again; what has arrived is not sent again"

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+from toolkit.journal_file import JournalFile, hold
 from toolkit.s3_bucket import PARALLEL, Bucket, read_slice
 from toolkit.s3_faults import is_gone
 from toolkit.s3_parts import Journal, Part, cut, dump_journal, holds, parse_journal, part_size
@@ -29,20 +31,27 @@ Etags = Mapping[int, str]
 class Multipart:
     """The multipart upload of one file: open it or find it again, fill it, complete or drop it."""
 
-    def __init__(self, bucket: Bucket, upload: Upload) -> None:
+    def __init__(self, bucket: Bucket, upload: Upload, journal: JournalFile) -> None:
         self._bucket = bucket
         self._upload = upload
         headers = bucket.headers(upload)
         self._wanted = Journal(
-            place=f"{bucket.config.endpoint or ''} {bucket.locate(upload.name)}",
+            place=_place(upload, bucket),
             upload_id="",
             sha256=upload.sha256,
             size=upload.size,
             part=part_size(upload.size),
             headers=json.dumps(headers, sort_keys=True),
         )
-        self._file = _journal_file(upload, self._wanted.place)
+        self._journal = journal
         self._opened: dict[str, Any] = {}
+
+    @classmethod
+    @contextmanager
+    def begin(cls, bucket: Bucket, upload: Upload) -> Iterator[Self]:
+        """Hold the journal of this upload, so that no other process works on the same one."""
+        with hold(_journal_file(upload, bucket)) as journal:
+            yield cls(bucket, upload, journal)
 
     def send(self, sent: Sent) -> Etags:
         """Send the parts that the store lacks, and give the ETags of all.
@@ -72,18 +81,18 @@ class Multipart:
         self._bucket.client.complete_multipart_upload(
             **self._opened, MultipartUpload={"Parts": parts}, **condition
         )
-        self._forget()
+        self._journal.remove()
 
     def drop(self) -> None:
         """Remove the parts: they are not wanted any more."""
         with contextlib.suppress(ClientError):
             self._bucket.client.abort_multipart_upload(**self._opened)
-        self._forget()
+        self._journal.remove()
 
     def _resume(self) -> Etags:
         """Open the upload, or find the one that was left open; give the parts that it has."""
         at = self._bucket.at(self._upload.name)
-        known = self._remembered()
+        known = parse_journal(self._journal.read())
         if known is not None:
             self._opened = {**at, "UploadId": known.upload_id}
             there = self._there() if known.fits(self._wanted) else None
@@ -94,7 +103,7 @@ class Multipart:
             **at, **self._bucket.headers(self._upload)
         )
         self._opened = {**at, "UploadId": opened["UploadId"]}
-        self._remember(replace(self._wanted, upload_id=opened["UploadId"]))
+        self._journal.write(dump_journal(replace(self._wanted, upload_id=opened["UploadId"])))
         return {}
 
     def _there(self) -> Etags | None:
@@ -128,28 +137,14 @@ class Multipart:
             raise OSError(f"{self._upload.name} became shorter while it was sent")
         return data
 
-    def _remembered(self) -> Journal | None:
-        try:
-            return parse_journal(self._file.read_bytes()) if self._file else None
-        except OSError:
-            return None
 
-    def _remember(self, journal: Journal) -> None:
-        # A folder that can not be written costs the going on after a kill, and nothing else.
-        if self._file:
-            with contextlib.suppress(OSError):
-                part = self._file.with_suffix(".part")
-                part.write_bytes(dump_journal(journal))
-                part.replace(self._file)
-
-    def _forget(self) -> None:
-        if self._file:
-            with contextlib.suppress(OSError):
-                self._file.unlink(missing_ok=True)
+def _place(upload: Upload, bucket: Bucket) -> str:
+    return f"{bucket.config.endpoint or ''} {bucket.locate(upload.name)}"
 
 
-def _journal_file(upload: Upload, place: str) -> Path | None:
-    """Name the file beside the one to send that remembers the upload to `place`."""
+def _journal_file(upload: Upload, bucket: Bucket) -> Path | None:
+    """Name the file, beside the one to send, that remembers where it goes and how far it is."""
     if isinstance(upload.body, bytes):
         return None
-    return upload.body.with_name(f".{upload.name}.{sha256(place.encode()).hexdigest()[:8]}.upload")
+    place = sha256(_place(upload, bucket).encode()).hexdigest()[:8]
+    return upload.body.with_name(f".{upload.name}.{place}.upload")

@@ -138,15 +138,15 @@ class S3Store:
             raise conflict(self.locate(name), only_if)
 
     def _send_parts(self, upload: Upload, sent: Sent) -> None:
-        multipart = Multipart(self._bucket, upload)
         self._require_conditions(upload)
-        etags = multipart.send(sent)
-        try:
-            with self._guard(upload) as condition:
-                self._complete(upload, multipart, etags, condition)
-        except ConflictError:
-            multipart.drop()
-            raise
+        with Multipart.begin(self._bucket, upload) as multipart:
+            etags = multipart.send(sent)
+            try:
+                with self._guard(upload) as condition:
+                    self._complete(upload, multipart, etags, condition)
+            except ConflictError:
+                multipart.drop()
+                raise
 
     def _complete(
         self, upload: Upload, multipart: Multipart, etags: Etags, condition: Mapping[str, Any]

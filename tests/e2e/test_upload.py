@@ -9,7 +9,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ from tests.support.need import need
 from tests.support.podman import may_be_root, run_as_root
 from tests.support.tarballs import write_release
 from toolkit.artifact import Artifact
+from toolkit.errors import ConflictError
+from toolkit.store_config import S3Config
+from toolkit.store_s3 import S3Store
+from toolkit.stores import presigned
+from toolkit.uploads import Absent, Unchanged, Upload, of_bytes
 
 pytestmark = pytest.mark.store
 
@@ -241,6 +247,140 @@ def test_a_certificate_that_nobody_trusts_is_said(project: Path, real_gateway: G
     assert done.returncode == 7, done.stderr
     assert "certificate is not trusted" in done.stderr
     assert "AWS_CA_BUNDLE" in done.stderr
+
+
+def test_the_doctor_finds_out_what_this_gateway_does(project: Path, bucket: Bucket) -> None:
+    use(project, bucket)
+    command = [sys.executable, "-m", "toolkit", "doctor", "--project", str(project), "--json"]
+    done = subprocess.run(
+        command,
+        env=environment(bucket.gateway.environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    # Nobody but this test trusts the certificate, and hosts would not either.
+    assert done.returncode == (7 if bucket.endpoint.startswith("https") else 0), done.stderr
+    probes = {row["probe"]: row for row in json.loads(done.stdout)["probes"]}
+    assert probes["If-None-Match on put"]["result"] == "honoured"
+    assert probes["public address"]["health"] == (
+        "bad" if bucket.endpoint.startswith("https") else "ok"
+    )
+    # What differs from one version of the gateway to the next is said, whatever it is.
+    for probe in ("If-None-Match on complete", "If-Match on put", "checksum trailers"):
+        assert probes[probe]["consequence"]
+    client = bucket.gateway.client()
+    assert "Contents" not in client.list_objects_v2(Bucket=bucket.name)
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket.name)
+
+
+def in_process(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Callable[[], S3Store]:
+    """Return what opens the bucket anew, as another publisher would."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment(bucket.gateway.environment).items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    return lambda: S3Store(S3Config(type="s3", bucket=bucket.name, endpoint=bucket.endpoint))
+
+
+def test_two_publishers_at_once_lose_nothing(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_anew = in_process(bucket, monkeypatch)
+    open_anew().write(of_bytes("list", b"", immutable=True), lambda _: None)
+    conflicts: list[str] = []
+
+    def append(letter: bytes) -> None:
+        store = open_anew()
+        while True:
+            with store.read("list") as stored:
+                assert stored is not None
+                data = b"".join(stored.chunks) + letter
+            only_if = Unchanged(stored.etag)
+            longer = dataclasses.replace(of_bytes("list", data, immutable=False), only_if=only_if)
+            try:
+                store.write(longer, lambda _: None)
+            except ConflictError as error:
+                conflicts.append(error.message)
+                continue
+            return
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(append, [bytes([letter]) for letter in b"abcdefgh"]))
+    with open_anew().read("list") as stored:
+        assert stored is not None
+        assert sorted(b"".join(stored.chunks)) == list(b"abcdefgh")
+
+
+def test_of_two_publishers_of_other_bytes_one_wins(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    open_anew = in_process(bucket, monkeypatch)
+    uploads = []
+    for number in range(3):
+        data = os.urandom(1024) * (40 * 1024)
+        (tmp_path / str(number)).write_bytes(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        body = tmp_path / str(number)
+        uploads.append(Upload("a.tar.gz", body, len(data), sha256, True, Absent()))
+
+    def publish(upload: Upload) -> bool:
+        try:
+            open_anew().write(upload, lambda _: None)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(3) as pool:
+        won = list(pool.map(publish, uploads))
+    assert won.count(True) == 1
+    stored = bucket.gateway.client().get_object(Bucket=bucket.name, Key="a.tar.gz")
+    assert hashlib.sha256(stored["Body"].read()).hexdigest() == uploads[won.index(True)].sha256
+    client = bucket.gateway.client()
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket.name)
+    keys = [entry["Key"] for entry in client.list_objects_v2(Bucket=bucket.name)["Contents"]]
+    assert keys == ["a.tar.gz"], "no mark is left"
+
+
+def test_a_signed_address_opens_a_private_store(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_anew = in_process(bucket, monkeypatch)
+    bucket.gateway.client().delete_bucket_policy(Bucket=bucket.name)
+    open_anew().write(of_bytes("a b.txt", b"private", immutable=True), lambda _: None)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        bucket.fetch("a%20b.txt")
+    config = S3Config(type="s3", bucket=bucket.name, endpoint=bucket.endpoint)
+    url = presigned(config, ["a b.txt"], 60)["a b.txt"]
+    key = url.removeprefix(f"{bucket.endpoint}/{bucket.name}/")
+    assert bucket.fetch(key)[0] == b"private"
+
+
+def test_a_large_file_needs_little_memory(bucket: Bucket, tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(300 * 1024 * 1024)
+    code = (
+        "import hashlib, sys; from pathlib import Path\n"
+        "from toolkit.store_s3 import S3Store; from toolkit.store_config import S3Config\n"
+        "from toolkit.uploads import Absent, Upload\n"
+        "path = Path(sys.argv[3]); size = path.stat().st_size\n"
+        "digest = hashlib.file_digest(path.open('rb'), 'sha256').hexdigest()\n"
+        "store = S3Store(S3Config(type='s3', bucket=sys.argv[2], endpoint=sys.argv[1]))\n"
+        "store.write(Upload('a', path, size, digest, True, Absent()), lambda _: None)\n"
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, bucket.endpoint, bucket.name, str(tmp_path / "large")],
+        env=environment(bucket.gateway.environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) * 1024 < 200_000_000
 
 
 def test_a_full_disk_leaves_the_store_as_it_was(project: Path) -> None:

@@ -412,7 +412,7 @@ def test_metadata_that_hosts_would_not_read_is_not_published(
     at: Publisher, store: MemoryStore
 ) -> None:
     before = dict(store.files)
-    many = [listed(f"1.{number}.{'0' * 60}") for number in range(11_000)]
+    many = [listed(f"1.{number}.{'0' * 60}") for number in range(14_000)]
     with pytest.raises(TrustError, match="would have") as caught:
         publish_targets(store, at.signers, {AGENT: many}, NOW)
     assert f"toolkit prune {AGENT}" in caught.value.hint

@@ -6,6 +6,7 @@ import click
 
 from toolkit.cli.channels import history, promote, prune, releases, rollback, yank
 from toolkit.cli.demo import demo
+from toolkit.cli.doctor import doctor
 from toolkit.cli.init import init, schema
 from toolkit.cli.keys import keys
 from toolkit.cli.lock import lock
@@ -21,6 +22,7 @@ ALL: tuple[click.Command, ...] = (
     lock,
     release,
     keys,
+    doctor,
     upload,
     promote,
     rollback,
