@@ -82,3 +82,25 @@ class IntegrityError(ToolkitError):
 
 class NotReproducedError(IntegrityError):
     """A release that was built again has other bytes than the one that was recorded."""
+
+
+class TrustError(ToolkitError):
+    """Metadata in a store does not verify, is missing, or has expired."""
+
+    exit_code = 13
+
+
+class SigningError(ToolkitError):
+    """A private key is missing, does not open, or is not enough to sign with."""
+
+    exit_code = 14
+
+
+class MissingKeysError(SigningError):
+    """Fewer private keys are at hand than a role's threshold asks for."""
+
+
+class ChannelError(ToolkitError):
+    """A channel cannot be moved as was asked."""
+
+    exit_code = 15

@@ -43,6 +43,9 @@ Url = Annotated[str, StringConstraints(pattern=URL)]
 Address = Annotated[str, StringConstraints(pattern=ADDRESS)]
 Argv = Annotated[list[str], Field(min_length=1)]
 
+# The names of roles that sign for something else than an agent.
+RESERVED = ("root", "targets", "snapshot", "timestamp", "agentctl")
+
 NPM_SOURCE = re.compile(r"^npm:(?P<package>(@[\w.-]+/)?[\w.-]+)@(?P<version>[0-9][\w.-]*)$")
 PYPI_SOURCE = re.compile(
     r"^pypi:(?P<package>[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?)==(?P<version>[0-9][\w.!]*)$"
@@ -190,6 +193,16 @@ class AgentSpec(Model):
     runtime: Runtime
     service: Service
     health: Health | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name_of_its_own(cls, value: str) -> str:
+        # Each agent signs for the files NAME-v[0-9]*: none of these may be another's.
+        if value in RESERVED or re.search(r"-v[0-9]", value):
+            raise ValueError(
+                f"a name without -v and a digit in it, and none of {', '.join(RESERVED)}"
+            )
+        return value
 
     @field_validator("source")
     @classmethod

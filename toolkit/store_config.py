@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from toolkit.trust_config import TrustConfig
+
 R2_HOST = ".r2.cloudflarestorage.com"
 
 
@@ -164,6 +166,7 @@ class ToolkitFile(_Model):
 
     stores: dict[StoreName, Annotated[StoreConfig, Field(discriminator="type")]] = {}
     default_store: StoreName | None = None
+    trust: TrustConfig | None = None
 
     @field_validator("default_store")
     @classmethod

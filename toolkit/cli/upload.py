@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +14,24 @@ from rich import filesize
 from toolkit import engine
 from toolkit.cli import options
 from toolkit.cli.output import print_json, progress
+from toolkit.cli.trusted import Passphrases, open_keyring
 from toolkit.errors import ConfigError, ConflictError
-from toolkit.publish import Action, Manner, Publication, foresee, hand_over, prepare, publish
+from toolkit.progress import Progress
+from toolkit.publish import (
+    Action,
+    Commit,
+    Manner,
+    Publication,
+    Published,
+    foresee,
+    hand_over,
+    prepare,
+    publish,
+)
 from toolkit.spec import AgentSpec
 from toolkit.store import DirectoryStore, Store
 from toolkit.store_config import Acl, CustomConfig, S3Config, StoreConfig
-from toolkit.stores import open_store, select
+from toolkit.stores import open_store, read_toolkit_file, select
 from toolkit.uploads import Upload
 
 _WOULD = {
@@ -77,8 +90,9 @@ def upload(
 ) -> None:
     """Publish the built release NAME, with the agentctl that installs it.
 
-    Versioned files go first and never change; `latest` goes last. Each file that was sent is read
-    back and compared. Run it again after an interruption: what has arrived is not sent again.
+    Versioned files go first and never change. Where keys are set up, the metadata that vouches for
+    them is signed then. `latest` goes last. Each file that was sent is read back and compared.
+    Run it again after an interruption: what has arrived is not sent again.
 
     \b
     Examples:
@@ -101,7 +115,8 @@ def upload(
         else:
             target = open_store(config, project, allow_races=allow_races)
             do = foresee if only_plan else publish
-            done = do(prepared.uploads, target, bars, Manner(verify_all=verify_all))
+            commit = None if only_plan else _signer(project, target, publication, bars)
+            done = do(prepared.uploads, target, bars, Manner(verify_all, commit))
             rows = [_row(one.upload, config, target, one.action) for one in done]
     notes = (*selection.warnings, *prepared.notes)
     if as_json:
@@ -113,6 +128,24 @@ def upload(
             click.echo(f"note: {note}", err=True)
     if any(row["action"] == Action.CONFLICT for row in rows):
         sys.exit(ConflictError.exit_code)
+
+
+def _signer(project: Path, store: Store, publication: Publication, bars: Progress) -> Commit | None:
+    """Give what signs for the files once they are up; None where no [trust] is set up."""
+    file = read_toolkit_file(project)
+    if file is None or file.trust is None:
+        return None
+    from toolkit import vouch
+    from toolkit.repository import Publisher
+
+    ring = open_keyring(project, Passphrases(None))
+    at = Publisher(store, ring, datetime.now(tz=UTC))
+    vouch.prepare(at, publication)
+
+    def commit(sent: Sequence[Published]) -> None:
+        vouch.vouch(at, publication, [one.upload for one in sent], bars)
+
+    return commit
 
 
 def _with_acl(config: StoreConfig, acl: Acl | None) -> StoreConfig:

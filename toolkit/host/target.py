@@ -85,7 +85,7 @@ def parse_custom(data: object) -> Target:
         )
     try:
         return _target(data)
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadRelease(f"the metadata of a file in the store is wrong: {error!r}") from error
 
 

@@ -1,0 +1,292 @@
+"""`toolkit promote`, `rollback`, `yank`, `history`, `releases`, `prune`: what hosts run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from toolkit.cli import options
+from toolkit.cli.output import print_json, progress
+from toolkit.cli.trusted import Desk, reading, signing, warn
+from toolkit.spec import NAME
+
+if TYPE_CHECKING:
+    from toolkit.keyring import Keyring
+    from toolkit.trust.catalog import Catalog
+    from toolkit.trust.model import Repository
+
+
+def _known_form(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    del context, parameter
+    if value is not None and not re.match(NAME, value):
+        raise click.BadParameter("lower-case letters, digits and hyphens, as in stable")
+    return value
+
+
+_channel = click.option(
+    "--channel",
+    required=True,
+    metavar="CHANNEL",
+    callback=_known_form,
+    help="The channel, such as stable or beta.",
+)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version")
+@_channel
+@click.option(
+    "--percent",
+    type=click.IntRange(1, 100),
+    default=100,
+    show_default=True,
+    help="For this part of the hosts; the others keep the version before.",
+)
+@options.as_json
+@signing
+def promote(
+    desk: Desk,
+    *,
+    name: str,
+    version: str,
+    channel: str,
+    percent: int,
+    as_json: bool,
+) -> None:
+    """Point a channel at a VERSION of the agent NAME that was uploaded.
+
+    \b
+    Examples:
+      toolkit promote glances 4.5.9 --channel beta
+      toolkit promote glances 4.5.9 --channel stable --percent 10
+      toolkit promote glances 4.5.9 --channel stable
+    """
+    from toolkit import channels, repository
+
+    at = desk.at
+    moved = repository.move(
+        at, name, lambda one: channels.promote(one, version, channel, percent, at.now)
+    )
+    _say(repository.catalog_of(moved, name), channel, as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@_channel
+@options.as_json
+@signing
+def rollback(
+    desk: Desk,
+    *,
+    name: str,
+    channel: str,
+    as_json: bool,
+) -> None:
+    """Take a staged rollout back, else point the channel at the version before.
+
+    \b
+    Examples:
+      toolkit rollback glances --channel stable
+    """
+    from toolkit import channels, repository
+
+    at = desk.at
+    moved = repository.move(at, name, lambda one: channels.rollback(one, channel, at.now))
+    _say(repository.catalog_of(moved, name), channel, as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version")
+@click.option("--reason", required=True, help="Why, for whoever runs into it.")
+@options.as_json
+@signing
+def yank(
+    desk: Desk,
+    *,
+    name: str,
+    version: str,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Say that nobody should install VERSION; channels that point at it are rolled back.
+
+    \b
+    Examples:
+      toolkit yank glances 4.5.9 --reason "loses its settings"
+    """
+    from toolkit import channels, repository
+
+    at = desk.at
+    moved = repository.move(at, name, lambda one: channels.yank(one, version, reason, at.now))
+    catalog = repository.catalog_of(moved, name)
+    if as_json:
+        print_json({"name": name, "version": version, "yanked": reason, **_pointers(catalog)})
+        return
+    click.echo(f"{name} {version} is yanked: {catalog.yanked(version)}")
+    for channel in channels.channels(catalog):
+        click.echo(_sentence(catalog, channel))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--channel", metavar="CHANNEL", callback=_known_form, help="Only this channel.")
+@options.as_json
+@reading
+def history(desk: Desk, *, name: str, channel: str | None, as_json: bool) -> None:
+    """Show how the channels of the agent NAME were moved, the newest move last.
+
+    \b
+    Examples:
+      toolkit history glances
+      toolkit history glances --channel stable --json
+    """
+    from toolkit import repository
+
+    at, ring = desk.at, desk.ring
+    catalog = repository.catalog_of(repository.require(at.store, ring.trusted_root()), name)
+    moves = [one for one in catalog.moves if channel is None or one.channel == channel]
+    if as_json:
+        print_json({"name": name, "moves": [asdict(one) for one in moves]})
+        return
+    for one in moves:
+        part = f" {one.percent} %" if one.percent and one.percent < 100 else ""
+        where = f" in {one.channel}" if one.channel else ""
+        why = f": {one.reason}" if one.reason else ""
+        click.echo(f"{one.time}  {one.action:<8}  {one.version or 'nothing'}{part}{where}{why}")
+
+
+@click.command()
+@click.argument("name", required=False)
+@options.as_json
+@reading
+def releases(desk: Desk, *, name: str | None, as_json: bool) -> None:
+    """Show what is released, in which channels, and what metadata expires soon.
+
+    \b
+    Examples:
+      toolkit releases
+      toolkit releases glances --to production --json
+    """
+    from toolkit import repository
+    from toolkit.trust.model import ENGINE
+
+    at, ring = desk.at, desk.ring
+    current = repository.require(at.store, ring.trusted_root())
+    names = [name] if name else sorted(set(current.roles) - {ENGINE})
+    rows = [row for each in names for row in _rows(repository.catalog_of(current, each))]
+    warnings = _warnings(current, ring, at.now)
+    if as_json:
+        print_json({"releases": rows, "warnings": warnings})
+        return
+    _print_table(rows)
+    warn(warnings)
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--keep", type=click.IntRange(min=0), required=True, help="How many of the newest stay."
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would go; delete nothing.")
+@options.as_json
+@signing
+def prune(
+    desk: Desk,
+    *,
+    name: str,
+    keep: int,
+    only_plan: bool,
+    as_json: bool,
+) -> None:
+    """Delete old versions of the agent NAME: never what a channel or a rollback of it needs.
+
+    \b
+    Examples:
+      toolkit prune glances --keep 10 --plan
+      toolkit prune glances --keep 10
+    """
+    from toolkit import prune as prune_story
+
+    at = desk.at
+    if only_plan:
+        gone = prune_story.foresee(at, name, keep)
+    else:
+        with progress(quiet=as_json) as bars:
+            gone = prune_story.prune(at, name, keep, bars)
+    if as_json:
+        print_json({"name": name, "plan": only_plan, **asdict(gone)})
+        return
+    would = "would be " if only_plan else ""
+    for version in gone.versions:
+        click.echo(f"{name} {version} {would}taken out of the metadata")
+    for file in gone.files:
+        click.echo(f"{file} {would}deleted")
+    if not gone.versions and not gone.files:
+        click.echo("nothing to prune")
+
+
+def _say(catalog: Catalog, channel: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"name": catalog.agent, **_pointers(catalog)})
+    else:
+        click.echo(_sentence(catalog, channel))
+
+
+def _pointers(catalog: Catalog) -> dict[str, Any]:
+    from toolkit import channels
+
+    every = (channels.pointer(catalog, channel) for channel in channels.channels(catalog))
+    return {"channels": {one.channel: asdict(one) for one in every}}
+
+
+def _sentence(catalog: Catalog, channel: str) -> str:
+    from toolkit import channels
+
+    at = channels.pointer(catalog, channel)
+    text = f"{channel} of {catalog.agent} is {at.version or 'nothing'}"
+    if at.staged and at.rollout:
+        text += f", and {at.staged} for {at.rollout.percent} % of the hosts"
+    return text
+
+
+def _rows(catalog: Catalog) -> list[dict[str, Any]]:
+    rows = []
+    for version in reversed(catalog.versions):
+        files = [one for one in catalog.of(version) if one.target.kind == "release"]
+        within = {
+            name: rollout.percent for one in files for name, rollout in one.target.channels.items()
+        }
+        platforms = sorted({one.target.platform or "all" for one in files})
+        facts = {"name": catalog.agent, "version": version, "platforms": platforms}
+        rows.append({**facts, "channels": within, "yanked": catalog.yanked(version)})
+    return rows
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    table = Table("release", "platforms", "channels", "")
+    for row in rows:
+        within = ", ".join(
+            name if percent == 100 else f"{name} {percent} %"
+            for name, percent in sorted(row["channels"].items())
+        )
+        yanked = f"yanked: {row['yanked']}" if row["yanked"] is not None else ""
+        cells = (f"{row['name']} {row['version']}", ", ".join(row["platforms"]), within, yanked)
+        # As Text: a reason in brackets is no markup.
+        table.add_row(*map(Text, cells))
+    Console().print(table if rows else "nothing is released")
+
+
+def _warnings(repository: Repository, ring: Keyring, now: datetime) -> tuple[str, ...]:
+    from toolkit.trust.expiry import due
+
+    near = (one for one in due(repository, ring.lifetimes, now) if one.near)
+    return tuple(f"{one}: toolkit refresh {one.role}" for one in near)

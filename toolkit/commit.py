@@ -1,0 +1,255 @@
+"""Writing a set of metadata, in the order in which a reader never sees half of it.
+
+What has a version in its name is written once; the timestamp goes up last, by compare-and-swap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from securesystemslib.signer import Signer
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, T, Targets, Timestamp
+
+from toolkit import metadata_files as files
+from toolkit.errors import ConflictError, MissingKeysError, TrustError
+from toolkit.store import Store
+from toolkit.trust import sign
+from toolkit.trust.expiry import due
+from toolkit.trust.model import (
+    ROOT,
+    SNAPSHOT,
+    TARGETS,
+    TIMESTAMP,
+    Delegation,
+    Draft,
+    Lifetimes,
+    Repository,
+    delegated,
+    delegation,
+)
+
+TRIES = 5
+
+
+class Signers(Protocol):
+    """What publishing needs of a project's keys (`toolkit.keyring.Keyring`)."""
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """How long what is signed holds."""
+
+    def trusted_root(self) -> bytes:
+        """Read the root that this project trusts to begin with."""
+
+    def signers(self, delegation: Delegation) -> Sequence[Signer]:
+        """Open the keys of the delegation that are at hand."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Where metadata is published, who signs it, and when."""
+
+    store: Store
+    signers: Signers
+    now: datetime
+
+
+def create(at: Publisher, root: Metadata[Root], targets: Targets) -> Repository:
+    """Publish the first set of a store: `root`, and targets that delegate to the agents' roles.
+
+    Can be run again after an interruption.
+
+    Raises ConflictError where the store has another root, or a timestamp.
+    """
+    files.write_root(at.store, root)
+    roles = {role: Targets() for role in delegated(targets)}
+    return _write_set(at, _nothing(root), Draft({TARGETS: targets, **roles}))
+
+
+def commit(at: Publisher, current: Repository, draft: Draft) -> Repository:
+    """Publish `draft`, which was made of `current`.
+
+    Raises ConflictError where the store has changed since; nothing that a reader sees was
+    changed then.
+    """
+    if draft.root is not None:
+        return _commit_root(at, current, draft, draft.root)
+    _refuse_expired(at, current, draft)
+    return _write_set(at, current, draft)
+
+
+def rebuild(at: Publisher) -> Repository:
+    """Make snapshot and timestamp anew, whatever stands there; give the new set.
+
+    Of targets and of each delegated role, the highest version that its keys have signed is taken:
+    for a store whose timestamp or snapshot is lost, damaged, or signed by a stolen key.
+
+    Raises TrustError where a role has no metadata that verifies.
+    """
+    root = files.newest_root(at.store, at.signers.trusted_root())
+    names = at.store.names(f"{files.FOLDER}/")
+    targets = files.highest(at.store, names, TARGETS, root.signed)
+    found = {
+        role: files.highest(at.store, names, role, targets.metadata.signed)
+        for role in delegated(targets.metadata.signed)
+    }
+    meta = {
+        f"{role}.json": sign.described(one.metadata.signed.version, one.data)
+        for role, one in {TARGETS: targets, **found}.items()
+    }
+    there = files.read(at.store, files.TIMESTAMP_FILE)
+    # Hosts refuse versions lower than those that they have seen.
+    last = max(files.versions(names, SNAPSHOT), default=0)
+    seen = max(last, _claimed_version(there[0]) if there else 0)
+    snapshot, timestamp = Snapshot(meta=meta), Timestamp()
+    snapshot.version, timestamp.version = last, seen
+    current = Repository(
+        root,
+        targets.metadata,
+        Metadata(snapshot),
+        Metadata(timestamp),
+        {role: one.metadata for role, one in found.items()},
+        there[1] if there else None,
+    )
+    return _write_set(at, current, Draft(snapshot=True))
+
+
+def _write_set(
+    at: Publisher, current: Repository, draft: Draft, roots: Sequence[Root] = ()
+) -> Repository:
+    """Write what changes: targets, roles, the snapshot, and the timestamp last of all.
+
+    `roots` are those whose keys must have signed; without any, the current one.
+    """
+    roots = roots or (current.root.signed,)
+    targets = draft.roles.get(TARGETS, current.targets.signed)
+
+    def next_of(role: str, payload: T, version: int) -> files.Written[T]:
+        by = [delegation(role, root, targets) for root in roots]
+
+        def make(number: int) -> Metadata[T]:
+            new = sign.prepare(payload, number, at.signers.lifetimes, role, at.now)
+            return sign.sign(new, by, at.signers.signers)
+
+        if role == TIMESTAMP:
+            metadata = make(version)
+            return files.Written(metadata, metadata.to_bytes())
+        return files.write_next(at.store, role, version, make)
+
+    written = {
+        role: next_of(role, payload, _version(current, role) + 1)
+        for role, payload in draft.roles.items()
+    }
+    snapshot, described = current.snapshot, current.timestamp.signed.snapshot_meta
+    if written or draft.snapshot:
+        meta = {role: _described(one) for role, one in written.items()}
+        payload = sign.new_snapshot(snapshot.signed, meta)
+        new = next_of(SNAPSHOT, payload, snapshot.signed.version + 1)
+        snapshot, described = new.metadata, _described(new)
+    stamp = sign.new_timestamp(current.timestamp.signed, described)
+    timestamp = next_of(TIMESTAMP, stamp, current.timestamp.signed.version + 1).metadata
+    etag = files.write_timestamp(at.store, timestamp, current.etag)
+    fresh = {role: one.metadata for role, one in written.items()}
+    return Repository(
+        current.root,
+        fresh.pop(TARGETS, current.targets),
+        snapshot,
+        timestamp,
+        {**current.roles, **fresh},
+        etag,
+    )
+
+
+def _commit_root(at: Publisher, current: Repository, draft: Draft, payload: Root) -> Repository:
+    """Put a new root in the place of the current one, so that no reader is ever left out.
+
+    First everything is signed by the keys of both roots; then the new root goes up; then snapshot
+    and timestamp are signed by its keys alone. Where an old key is lost or must not be used, the
+    new root goes up first: until the timestamp follows, hosts that look refuse it, and come back.
+    """
+    old = current.root.signed
+    new = sign.prepare(payload, old.version + 1, at.signers.lifetimes, ROOT, at.now)
+    both = [delegation(ROOT, each, None) for each in (old, new)]
+    root = sign.sign(new, both, at.signers.signers)
+    top = [
+        role for role in (TARGETS, SNAPSHOT, TIMESTAMP) if role != TARGETS or TARGETS in draft.roles
+    ]
+    for role in top:
+        sign.require_at_hand(delegation(role, new, None), at.signers.signers)
+    rest = draft
+    if all(_has_keys(at, delegation(role, old, None)) for role in top):
+        current = _write_set(at, current, replace(draft, snapshot=True), (old, new))
+        rest = Draft()
+    files.write_root(at.store, root)
+    return _settle(at, replace(current, root=root), replace(rest, root=None, snapshot=True), old)
+
+
+def _settle(at: Publisher, current: Repository, draft: Draft, old: Root) -> Repository:
+    """Sign by the new root's keys alone, also where somebody publishes at the same time."""
+    for _ in range(TRIES):
+        try:
+            return _write_set(at, current, draft)
+        except ConflictError:
+            newer = files.load(at.store, at.signers.trusted_root(), also=(old,))
+            current = newer or replace(current, etag=None)
+            # An agent's files may be newer than those of the draft, which changes keys alone.
+            fresh = {
+                role: current.roles[role].signed for role in draft.roles if role in current.roles
+            }
+            draft = replace(draft, roles={**draft.roles, **fresh})
+    raise ConflictError(
+        "the new root is there, and the timestamp still is the old one",
+        why=f"others published at the same time, {TRIES} times",
+        hint="run `toolkit refresh --rebuild`",
+    )
+
+
+def _has_keys(at: Publisher, by: Delegation) -> bool:
+    try:
+        sign.require_at_hand(by, at.signers.signers)
+    except MissingKeysError:
+        return False
+    return True
+
+
+def _refuse_expired(at: Publisher, current: Repository, draft: Draft) -> None:
+    """Stop where hosts would refuse what is published, for metadata that it leaves as it is."""
+    if not set(draft.roles) - {TARGETS}:
+        return
+    for one in due(current, at.signers.lifetimes, at.now):
+        if one.expired and one.role in {ROOT, TARGETS} and one.role not in draft.roles:
+            raise TrustError(
+                f"the metadata of {one} ago",
+                why="hosts refuse everything until it is signed anew, so nothing was published",
+                hint=f"whoever has the key of {one.role} must run `toolkit refresh`",
+            )
+
+
+def _nothing(root: Metadata[Root]) -> Repository:
+    """Give what stands in a store before anything was published."""
+    return Repository(
+        root,
+        Metadata(sign.unpublished(Targets())),
+        Metadata(sign.unpublished(Snapshot(meta={}))),
+        Metadata(sign.unpublished(Timestamp())),
+        {},
+    )
+
+
+def _version(current: Repository, role: str) -> int:
+    return current.payload(role).version if role == TARGETS or role in current.roles else 0
+
+
+def _described(one: files.Written[T]) -> MetaFile:
+    return sign.described(one.metadata.signed.version, one.data)
+
+
+def _claimed_version(data: bytes) -> int:
+    """Give the version that a timestamp has, even where nobody trusts it."""
+    try:
+        return int(Metadata[Timestamp].from_bytes(data).signed.version)
+    except Exception:  # noqa: BLE001
+        return 0
