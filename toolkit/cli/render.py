@@ -14,7 +14,7 @@ from toolkit.errors import ConfigError
 from toolkit.host.envfile import parse_env
 from toolkit.install_script import Choices, render_for
 from toolkit.render import RenderedFile, env_file, pm2_ecosystem, systemd_unit
-from toolkit.stores import public_url
+from toolkit.stores import public_url, read_toolkit_file
 
 output = click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
@@ -49,9 +49,10 @@ def render() -> None:
 @click.option(
     "--root",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The store's root metadata: hosts verify what the store offers, nothing is pinned.",
+    help="The store's root metadata, which hosts then trust.  [default: keys/root.json, where"
+    " toolkit.toml has [trust]]",
 )
-@click.option("--channel", default="", help="Install what this channel has; needs --root.")
+@click.option("--channel", default="", help="Install what this channel has; needs a root.")
 @click.option("--label", default="", help="A line for the script's head: whom it is for.")
 @output
 @project_option
@@ -69,14 +70,14 @@ def install_script(
 ) -> None:
     """Print the script that installs the built release NAME on a host.
 
-    It pins the SHA-256 of agentctl, and of the tarballs: render it again for each version.
-    With --root it pins the store's root of trust in place of the tarballs.
+    It pins the SHA-256 of agentctl. Where releases are signed, it carries the store's root, and
+    hosts verify the rest; else it pins the tarballs too: render it again for each version.
 
     \b
     Examples:
       toolkit render install-script glances --store local > install-glances.sh
       toolkit render install-script glances --store https://cdn.example.com/agents
-      toolkit render install-script glances --root root.json --channel stable
+      toolkit render install-script glances --channel stable
     """
     spec = load_agent(name, project)
     settings = parse_env(env_file.read_text(encoding="utf-8")) if env_file else {}
@@ -85,10 +86,20 @@ def install_script(
         settings=settings,
         label=label,
         generated=datetime.now(UTC).isoformat(timespec="seconds"),
-        root=root.read_bytes() if root else None,
+        root=root.read_bytes() if root else trusted_root(store, project),
         channel=channel,
     )
     _emit(render_for(spec, dist or project / "release" / "dist", choices), output)
+
+
+def trusted_root(store: str | None, project: Path) -> bytes | None:
+    """Give the root of this project's stores; None where its releases are not signed."""
+    from toolkit.keyring import Keyring
+
+    file = read_toolkit_file(project)
+    if file is None or file.trust is None or (store is not None and "://" in store):
+        return None
+    return Keyring(file.trust, project, lambda _: "").trusted_root()
 
 
 @render.command()

@@ -13,6 +13,8 @@ from typing import Any
 from toolkit.host.errors import BadRelease
 
 SCHEMA = 1
+# The field of timestamp.json that says when it was signed, in ISO 8601.
+SIGNED_AT = "signed_at"
 KINDS = ("release", "delta", "sbom", "provenance", "agentctl")
 COMPRESSIONS = ("gzip", "zstd")
 ALL = 100

@@ -20,12 +20,11 @@ from toolkit.host.files import make_folder, remove_tree, sync_folder, write_atom
 from toolkit.host.layout import Layout
 from toolkit.host.roots import check_line, parse_root
 from toolkit.host.stage import tarball_url
-from toolkit.host.target import parse_custom
+from toolkit.host.target import SIGNED_AT, parse_custom
 from toolkit.host.tufclient import HISTORY, LIMITS, Client
 
 METADATA = "metadata"
 # A timestamp may say when it was signed; TUF itself knows only when metadata runs out.
-SIGNED_AT = "signed_at"
 _ROOT = "root.json"
 _LAST = "refreshed.json"
 

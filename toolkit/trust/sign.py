@@ -20,6 +20,7 @@ from tuf.api.metadata import (
 )
 
 from toolkit.errors import MissingKeysError
+from toolkit.host.target import SIGNED_AT
 from toolkit.trust import verify
 from toolkit.trust.model import ENGINE, TOP_LEVEL, Delegation, Lifetimes
 
@@ -71,10 +72,15 @@ def pattern(role: str) -> str:
 
 
 def prepare(payload: T, version: int, lifetimes: Lifetimes, role: str, now: datetime) -> T:
-    """Give a copy of `payload` with its new version and expiry."""
+    """Give a copy of `payload` with its new version and expiry.
+
+    A timestamp says when it was signed too: a host whose clock is behind that knows it.
+    """
     changed = copy.deepcopy(payload)
     changed.version = version
     changed.expires = (now + lifetimes.of(role)).replace(microsecond=0)
+    if isinstance(changed, Timestamp):
+        changed.unrecognized_fields[SIGNED_AT] = now.replace(microsecond=0).isoformat()
     return changed
 
 
