@@ -87,7 +87,14 @@ class BuildCache:
 
     def _entry(self, what: str, key: str) -> Path:
         folder = self.top / "builds"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise BuildError(
+                f"the cache {folder} can't be made",
+                why=error.strerror or "",
+                hint="name another folder by XDG_CACHE_HOME, or build with --no-cache",
+            ) from error
         return folder / f"{what}-{key[:40]}"
 
     def _make(self, entry: Path, make: Callable[[Path], None]) -> None:

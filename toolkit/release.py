@@ -205,5 +205,5 @@ def _room_on_disk(out: Path) -> Iterator[None]:
         raise BuildError(
             "there is no room left on the disk",
             why=f"the build is made in {tempfile.gettempdir()}, the tarball written to {out}",
-            hint="free some room, or choose others by TMPDIR and --out",
+            hint="free some room, or choose others by TMPDIR, --out and XDG_CACHE_HOME",
         ) from error

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
@@ -43,9 +48,12 @@ class Place:
     umask: int
     before: tuple[str, ...] = ()
 
-    def build(self, name: str, *arguments: str) -> dict[str, dict[str, object]]:
-        """Run `toolkit release`; gives its rows by platform."""
+    def build(
+        self, name: str, *arguments: str, cached: bool = False
+    ) -> dict[str, dict[str, object]]:
+        """Run `toolkit release`, all anew unless `cached`; gives its rows by platform."""
         words = [name, *arguments, "--project", str(self.folder), "--json"]
+        words += [] if cached else ["--no-cache"]
         done = subprocess.run(
             [*self.before, sys.executable, "-m", "toolkit", "release", *words],
             cwd=self.folder.parent,
@@ -94,6 +102,7 @@ def two() -> Iterator[Place]:
             "PYTHONPATH": str(TOP),
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(top / "home"),
+            "XDG_CACHE_HOME": str(top / "home" / "cache"),
             "TMPDIR": str(top / "tmp"),
             "npm_config_cache": str(top / "home" / "npm"),
             "PIP_CACHE_DIR": str(top / "home" / "pip"),
@@ -138,10 +147,43 @@ def unpacked(
 
 @pytest.mark.parametrize("name", VERSIONS)
 def test_two_builds_give_the_same_bytes(
-    name: str, built: dict[str, dict[str, dict[str, object]]], two: Place
+    name: str, built: dict[str, dict[str, dict[str, object]]], one: Place, two: Place
 ) -> None:
     again = two.build(name, "--platform", HERE)
-    assert again[HERE]["sha256"] == built[name][HERE]["sha256"]
+    for key in ("sha256", "tar", "zstd"):
+        assert again[HERE][key] == built[name][HERE][key]
+    packages = f"{name}-v{VERSIONS[name]}-{HERE}.cdx.json"
+    assert (two.dist / packages).read_bytes() == (one.dist / packages).read_bytes()
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_the_list_of_packages_is_cyclonedx_and_names_no_place(
+    name: str, one: Place, built: object
+) -> None:
+    del built
+    text = (one.dist / f"{name}-v{VERSIONS[name]}-{HERE}.cdx.json").read_text("utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert len(json.loads(text)["components"]) > 30
+    addresses = set(re.findall(r'[a-z+]+://[^"]*', text))
+    assert addresses == {"http://cyclonedx.org/schema/bom-1.6.schema.json"}
+    assert str(one.folder) not in text
+    assert str(Path.home()) + "/" not in text
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_a_second_build_takes_two_seconds_at_most(name: str, one: Place, tmp_path: Path) -> None:
+    first = one.build(name, "--out", str(tmp_path), cached=True)
+    began = time.monotonic()
+    second = one.build(name, "--out", str(tmp_path), cached=True)
+    seconds = time.monotonic() - began
+    assert all(row["reused"] for row in second.values())
+    assert [row["sha256"] for row in second.values()] == [row["sha256"] for row in first.values()]
+    assert seconds <= 2
+
+
+def test_zstd_is_at_most_four_fifths(built: dict[str, dict[str, dict[str, Any]]]) -> None:
+    row = built["verdaccio"][HERE]
+    assert row["zstd"]["size"] <= 0.8 * row["size"]
 
 
 @pytest.mark.parametrize("name", VERSIONS)
@@ -152,8 +194,14 @@ def test_files_are_named_and_summed(name: str, one: Place, built: object) -> Non
         for version in (f"v{VERSIONS[name]}", "latest")
         for platform in MACHINE
     ]
+    stems += [f"{name}-v{VERSIONS[name]}-{platform}.tar.zst" for platform in MACHINE]
     there = {file.name for file in one.dist.iterdir() if file.name.startswith(name)}
-    assert there == {*stems, *(f"{stem}.sha256" for stem in stems)}
+    told = {
+        f"{name}-v{VERSIONS[name]}-{platform}.{end}"
+        for end in ("cdx.json", "intoto.json", "release.json")
+        for platform in MACHINE
+    }
+    assert there == {*stems, *(f"{stem}.sha256" for stem in stems), *told}
     done = subprocess.run(
         ["sha256sum", "-c", *(f"{stem}.sha256" for stem in stems)],
         cwd=one.dist,

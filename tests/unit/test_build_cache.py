@@ -164,6 +164,13 @@ def test_records_come_back_unless_they_are_damaged(cache: BuildCache) -> None:
     assert cache.record("release", key) is None
 
 
+def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BuildError, match="can't be made") as caught:
+        BuildCache(tmp_path / "file").folder("npm", INPUTS, Maker())
+    assert "--no-cache" in caught.value.hint
+
+
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
     assert user_cache() == Path("/x/toolkit")
