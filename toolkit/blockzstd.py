@@ -12,7 +12,7 @@ from types import TracebackType
 
 from zstandard import ZstdCompressionParameters, ZstdCompressor
 
-# Chosen by measurement: docs/adr/0004-zstandard.md.
+# Chosen by measurement: docs/adr/0005-zstandard.md.
 LEVEL = 9
 JOB = 1 << 23
 # 32 MiB are what a host needs of memory to decompress.
