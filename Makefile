@@ -33,8 +33,9 @@ lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
 .PHONY: bench
-bench: setup ## measure packing against tar and sha256sum
+bench: setup ## measure packing against tar, and uploading against aws-cli and s5cmd
 	$(PYTHON) -m bench.pack
+	$(PYTHON) -m bench.upload
 
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
