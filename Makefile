@@ -17,8 +17,12 @@ demo: ## build, publish, install and verify an agent on a throwaway host (ARGS=-
 	@$(PYTHON) -m toolkit demo $(ARGS)
 
 .PHONY: test
-test: packages setup lint ## all tests, on real hosts too (20 minutes)
+test: packages setup lint pythons ## all tests, on real hosts too (20 minutes)
 	$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: pythons
+pythons: setup ## fetch the CPythons that releases are tested on, where they are missing
+	@tools/pythons
 
 .PHONY: quick
 quick: setup lint ## what needs no host, no network and no root (under three minutes)
@@ -33,8 +37,9 @@ lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
 .PHONY: bench
-bench: setup ## measure packing against tar, and uploading against aws-cli and s5cmd
+bench: setup ## measure packing, deltas and uploads against their peers
 	$(PYTHON) -m bench.pack
+	$(PYTHON) -m bench.delta
 	$(PYTHON) -m bench.upload
 
 .PHONY: lock

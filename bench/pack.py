@@ -25,7 +25,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from toolkit.archive import DEFAULT_EPOCH, build_archive
+from toolkit.archive import DEFAULT_EPOCH, Sinks, build_archive
 from toolkit.config import parse_agent
 from toolkit.host.layout import this_platform
 from toolkit.host.manifest import PATH as MANIFEST
@@ -100,13 +100,13 @@ def pack(tree: Path, tarball: Path) -> dict[str, float]:
     with tarball.open("wb") as sink:
         archive = build_archive(
             entries,
-            sink,
+            Sinks(sink),
             epoch=DEFAULT_EPOCH,
             manifest=lambda files: dump_manifest("verdaccio", "0", None, files),
         )
     seconds = time.perf_counter() - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"seconds": seconds, "size": archive.size, "memory": memory}
+    return {"seconds": seconds, "size": archive.gzip.size, "memory": memory}
 
 
 def report(tree: Path, theirs: list[Run], ours: list[Run]) -> None:

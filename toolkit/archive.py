@@ -2,35 +2,29 @@
 
 Sorted by path; modes 0644 or 0755; user and group 0 without names; one fixed time; PAX
 headers only where a path needs them; gzip without name or time. Each file is read once: it
-is hashed for the manifest and compressed on the way to the sink.
+is hashed for the manifest and compressed on the way to the sinks.
 """
 
 from __future__ import annotations
 
 import hashlib
 import posixpath
-import struct
-import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BufferedIOBase, BytesIO, RawIOBase
+from io import BytesIO
 from typing import BinaryIO
 
 from toolkit.blockgzip import BlockGzip
+from toolkit.blockzstd import BlockZstd
 from toolkit.errors import BuildError
 from toolkit.host.manifest import PATH as MANIFEST
 from toolkit.host.manifest import File
+from toolkit.host.tarwriter import DEFAULT_EPOCH, Content, Digest, Hashing, TarWriter
 
-# 1980-01-01, the oldest time that zip files know too; GNU tar warns of 1970.
-DEFAULT_EPOCH = 315532800
+__all__ = ["DEFAULT_EPOCH", "Archive", "Entry", "Sinks", "build_archive", "text_entry"]
 
-_CHUNK = 1 << 18
 _MOST_LINKS = 40
-# A member's header (POSIX.1-1988, ustar): name, mode, uid, gid, size, time, checksum, kind,
-# link, magic and version; the rest stays empty.
-_USTAR = struct.Struct("100s8s8s8s12s12s8s1s100s8s247x")
-
-Content = RawIOBase | BufferedIOBase
 
 
 @dataclass(frozen=True)
@@ -50,12 +44,21 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Sinks:
+    """Where a tarball is written to: as .tar.gz, and as .tar.zst where one is wanted."""
+
+    gzip: BinaryIO
+    zstd: BinaryIO | None = None
+
+
+@dataclass(frozen=True)
 class Archive:
-    """A tarball that was written: its files, and its own SHA-256 and size in bytes."""
+    """A tarball that was written: its files, the tar itself, and the two forms of it."""
 
     files: tuple[File, ...]
-    sha256: str
-    size: int
+    tar: Digest
+    gzip: Digest
+    zstd: Digest | None
 
 
 def text_entry(path: str, text: str, mode: int = 0o644, *, origin: str = "") -> Entry:
@@ -66,13 +69,13 @@ def text_entry(path: str, text: str, mode: int = 0o644, *, origin: str = "") -> 
 
 def build_archive(
     entries: Iterable[Entry],
-    sink: BinaryIO,
+    sinks: Sinks,
     *,
     epoch: int,
     manifest: Callable[[Sequence[File]], str],
     advance: Callable[[int], object] = lambda _: None,
 ) -> Archive:
-    """Write a .tar.gz of `entries` to `sink`, with manifest.json as its last member.
+    """Write a tarball of `entries` to `sinks`, with manifest.json as its last member.
 
     `epoch` is the time of every member, in seconds since 1970; `manifest` gives the text of
     manifest.json for the files that were packed; `advance` is told of bytes as they go in.
@@ -82,13 +85,52 @@ def build_archive(
     """
     ordered = sorted(entries, key=lambda entry: entry.path)
     check_entries(ordered)
-    output = _Output(sink)
-    with BlockGzip(output.write) as gzip:
-        tar = _Tar(gzip.write, epoch, advance)
-        files = tuple(tar.add(entry) for entry in ordered)
-        tar.add(text_entry(MANIFEST, manifest(files)))
+    gzip_output = Hashing(sinks.gzip.write)
+    zstd_output = Hashing(sinks.zstd.write) if sinks.zstd else None
+    with ExitStack() as stack:
+        gzip = stack.enter_context(BlockGzip(gzip_output.write))
+        zstd = stack.enter_context(BlockZstd(zstd_output.write)) if zstd_output else None
+        output = Hashing(_both(gzip, zstd) if zstd else gzip.write)
+        tar = TarWriter(output.write, epoch)
+        files = tuple(_add(tar, entry, advance) for entry in ordered)
+        _add(tar, text_entry(MANIFEST, manifest(files)), advance)
         tar.close()
-    return Archive(files, output.sha256.hexdigest(), output.size)
+    return Archive(
+        files,
+        output.digest(),
+        gzip_output.digest(),
+        zstd_output.digest() if zstd_output else None,
+    )
+
+
+def _both(gzip: BlockGzip, zstd: BlockZstd) -> Callable[[bytes | memoryview], object]:
+    def write(data: bytes | memoryview) -> None:
+        gzip.write(data)
+        zstd.write(data)
+
+    return write
+
+
+def _add(tar: TarWriter, entry: Entry, advance: Callable[[int], object]) -> File:
+    if entry.link:
+        tar.link(entry.path, entry.link)
+        return File(entry.path, 0o777, 0, "", entry.link)
+    mode = 0o755 if entry.mode & 0o111 else 0o644
+    digest = hashlib.sha256()
+
+    def seen(chunk: memoryview) -> None:
+        digest.update(chunk)
+        advance(len(chunk))
+
+    with entry.open() as source:
+        left = tar.file(entry.path, mode, entry.size, source, seen)
+    if left:
+        raise BuildError(
+            f"{entry.path} changed while it was packed",
+            why=f"it was to have {entry.size} bytes and had {entry.size - left}",
+            hint="build again when nothing writes to the source",
+        )
+    return File(entry.path, mode, entry.size, digest.hexdigest())
 
 
 def check_entries(entries: Iterable[Entry]) -> None:
@@ -165,101 +207,3 @@ def _stays_inside(path: str, links: Mapping[str, str]) -> bool:
             return False
         todo += target.split("/")[::-1]
     return True
-
-
-class _Output:
-    """Counts and hashes what goes to the sink."""
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self._sink = sink
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> None:
-        self._sink.write(data)
-        self.sha256.update(data)
-        self.size += len(data)
-
-
-class _Tar:
-    """Writes members; tarfile makes their headers."""
-
-    def __init__(
-        self,
-        write: Callable[[bytes | memoryview], object],
-        epoch: int,
-        advance: Callable[[int], object],
-    ) -> None:
-        self._write = write
-        self._epoch = epoch
-        self._advance = advance
-        self._folders: set[str] = set()
-        self._size = 0
-        self._chunk = memoryview(bytearray(_CHUNK))
-
-    def add(self, entry: Entry) -> File:
-        """Write the folders above `entry` that are not there yet, then the entry."""
-        self._folder(entry.path.rpartition("/")[0])
-        if entry.link:
-            link = self._member(entry.path, 0o777, tarfile.SYMTYPE)
-            link.linkname = entry.link
-            self._put(_header(link))
-            return File(entry.path, link.mode, 0, "", entry.link)
-        file = self._member(entry.path, 0o755 if entry.mode & 0o111 else 0o644, tarfile.REGTYPE)
-        file.size = entry.size
-        self._put(_header(file))
-        return File(entry.path, file.mode, entry.size, self._content(entry))
-
-    def close(self) -> None:
-        """Write the end of the tar, filled up to a record as GNU tar does."""
-        self._put(bytes(2 * tarfile.BLOCKSIZE))
-        self._put(bytes(-self._size % tarfile.RECORDSIZE))
-
-    def _folder(self, path: str) -> None:
-        if path and path not in self._folders:
-            self._folder(path.rpartition("/")[0])
-            self._folders.add(path)
-            self._put(_header(self._member(path, 0o755, tarfile.DIRTYPE)))
-
-    def _member(self, path: str, mode: int, kind: bytes) -> tarfile.TarInfo:
-        info = tarfile.TarInfo(path)
-        info.mode, info.type, info.mtime = mode, kind, self._epoch
-        return info
-
-    def _content(self, entry: Entry) -> str:
-        digest = hashlib.sha256()
-        left = entry.size
-        with entry.open() as source:
-            while count := source.readinto(self._chunk):
-                chunk = self._chunk[:count]
-                digest.update(chunk)
-                self._put(chunk)
-                left -= count
-                self._advance(count)
-        if left:
-            raise BuildError(
-                f"{entry.path} changed while it was packed",
-                why=f"it was to have {entry.size} bytes and had {entry.size - left}",
-                hint="build again when nothing writes to the source",
-            )
-        self._put(bytes(-entry.size % tarfile.BLOCKSIZE))
-        return digest.hexdigest()
-
-    def _put(self, data: bytes | memoryview) -> None:
-        self._write(data)
-        self._size += len(data)
-
-
-def _header(info: tarfile.TarInfo) -> bytes:
-    """Give a member's header: the plain form here, where it fits, since that is much faster."""
-    name = info.name.encode() + (b"/" if info.isdir() else b"")
-    link = info.linkname.encode()
-    plain = (info.name + info.linkname).isascii() and info.size < 8**11
-    if not plain or max(len(name), len(link)) > 100:
-        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
-    owner = b"%07o" % 0
-    size, time = b"%011o" % info.size, b"%011o" % int(info.mtime)
-    fields = (name, b"%07o" % info.mode, owner, owner, size, time, b" " * 8, info.type, link)
-    header = bytearray(_USTAR.pack(*fields, b"ustar\00000"))
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header)

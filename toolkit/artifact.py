@@ -25,6 +25,35 @@ class Artifact:
         """The same bytes for people with wget: `NAME-latest[-PLATFORM].tar.gz`."""
         return self._file(LATEST)
 
+    @property
+    def zstd(self) -> str:
+        """The same tar, smaller: `NAME-vVERSION[-PLATFORM].tar.zst`."""
+        return f"{self.stem}.tar.zst"
+
+    @property
+    def sbom(self) -> str:
+        """The packages in it, as CycloneDX."""
+        return f"{self.stem}.cdx.json"
+
+    @property
+    def provenance(self) -> str:
+        """What it was built from, as an in-toto statement."""
+        return f"{self.stem}.intoto.json"
+
+    @property
+    def description(self) -> str:
+        """The sizes and hashes of the tar and of the files beside it."""
+        return f"{self.stem}.release.json"
+
+    @property
+    def stem(self) -> str:
+        """What the names of all files of this version begin with."""
+        return self.tarball.removesuffix(".tar.gz")
+
+    def delta(self, base: str) -> str:
+        """Name what turns the tar of the version `base` into this one."""
+        return f"{self.stem}.from-v{base}.tar.zst"
+
     def _file(self, version: str) -> str:
         platform = f"-{self.platform}" if self.platform else ""
         return f"{self.name}-{version}{platform}.tar.gz"

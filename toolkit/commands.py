@@ -47,6 +47,14 @@ def npm_ci(npm: Sequence[str], platform: str, *, scripts: bool) -> Command:
     )
 
 
+def npm_sbom(npm: Sequence[str]) -> Command:
+    """Say as CycloneDX which packages are in ./node_modules."""
+    return Command(
+        (*npm, "sbom", "--sbom-format=cyclonedx", "--omit=dev", "--loglevel=error"),
+        why="list the npm packages",
+    )
+
+
 def npm_lock(npm: Sequence[str]) -> Command:
     """Write package-lock.json for ./package.json, and install nothing."""
     return Command(

@@ -79,14 +79,20 @@ class Container:
         return (
             (f"{inside} /opt/{service}/agentctl status", "what runs"),
             (f"{inside} journalctl -u {service}", "what it printed"),
-            (f"{self.engine} rm --force {self.name}", "take it away"),
+            (self._take_away(), "take it away"),
         )
+
+    def _take_away(self) -> str:
+        remove = f"{self.engine} rm --force --volumes {self.name}"
+        return f"{remove} && {self.engine} rmi {self.image}" if self.built else remove
 
     def remove(self) -> None:
         """Remove the container, and the image if it was made for it."""
-        _quiet([self.engine, "rm", "--force", "--volumes", self.name])
-        if self.built:
-            _quiet([self.engine, "rmi", self.image])
+        try:
+            _quiet([self.engine, "rm", "--force", "--volumes", self.name])
+        finally:
+            if self.built:
+                _quiet([self.engine, "rmi", self.image])
 
 
 @dataclass(frozen=True)
@@ -127,9 +133,11 @@ class Folder:
     def remove(self) -> None:
         """End the service and remove the folder."""
         agentctl = Path(self.home) / "agentctl"
-        if agentctl.exists():
-            _quiet([str(agentctl), "uninstall"])
-        shutil.rmtree(self.root)
+        try:
+            if agentctl.exists():
+                _quiet([str(agentctl), "uninstall"])
+        finally:
+            shutil.rmtree(self.root)
 
 
 def private_folder(service: str) -> Folder:

@@ -17,7 +17,9 @@ _MAIN = """\
 import sys
 
 if sys.version_info < (3, 10):
-    sys.exit("agentctl needs Python 3.10 or newer; this is %d.%d" % sys.version_info[:2])
+    found = "%d.%d" % sys.version_info[:2]
+    sys.stderr.write("error: agentctl needs Python 3.10 or newer, not " + found + "\\n")
+    sys.exit(10)
 
 from toolkit.host.cli import main
 

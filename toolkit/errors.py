@@ -78,3 +78,7 @@ class IntegrityError(ToolkitError):
     """A file is not what its checksum says."""
 
     exit_code = 12
+
+
+class NotReproducedError(IntegrityError):
+    """A release that was built again has other bytes than the one that was recorded."""

@@ -56,8 +56,8 @@ def recognise(folder: Path) -> Guess:
 
 def _node(file: Path) -> Guess:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        data = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
         raise _unreadable(file, error) from error
     name = _name(data.get("name") or file.parent.resolve().name)
     main = data.get("main") or "dist/index.js"

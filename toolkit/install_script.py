@@ -1,53 +1,92 @@
-"""Gathers what an install script pins: the hashes of a built release and of agentctl."""
+"""Gathers what an install script trusts: a store's root, or the hashes of a built release."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit import engine
 from toolkit.artifact import Artifact, checksum_file
-from toolkit.errors import NotFoundError
+from toolkit.errors import ConfigError, IntegrityError, NotFoundError
+from toolkit.host.errors import BadMetadata
+from toolkit.host.roots import parse_root, unreadable_roles
 from toolkit.render import InstallScript, RenderedFile, Tarball, install_script
 from toolkit.spec import AgentSpec
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What the caller chooses for one script; `url` is where hosts fetch the release."""
+    """What the caller chooses for one script; `url` is where hosts fetch the release.
+
+    With a `root`, the bytes of the store's root metadata, hosts verify what the store offers;
+    then a `channel` may say which version.
+    """
 
     url: str
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     label: str = ""
     generated: str = ""
+    root: bytes | None = None
+    channel: str = ""
 
 
 def render_for(spec: AgentSpec, dist: Path, choices: Choices) -> RenderedFile:
-    """Render the install script of the release of `spec` that was built into `dist`.
+    """Render the install script of `spec`.
 
-    Raises NotFoundError where it was not built.
+    Without a root it pins the release that was built into `dist`, and raises NotFoundError
+    where none was. Raises ConfigError for a channel without a root, and for a root whose keys
+    hosts can't verify with; IntegrityError where the root is none.
     """
-    tarballs = tuple(_tarballs(spec, dist))
+    if choices.root is None and choices.channel:
+        raise ConfigError(
+            f"a script for the channel {choices.channel} needs the store's root metadata",
+            why="a channel is a pointer that moves, and without signatures anybody may move it",
+            hint="name the root by --root, or leave --channel out to pin this version",
+        )
+    agentctl = engine.build()
+    script = InstallScript(
+        store=choices.url.rstrip("/"),
+        tarballs=() if choices.root is not None else _tarballs(spec, dist),
+        agentctl=agentctl.name,
+        agentctl_sha256=agentctl.sha256,
+        root="" if choices.root is None else _readable(choices.root),
+    )
+    rest = {name: getattr(choices, name) for name in ("settings", "label", "generated", "channel")}
+    return install_script(spec, dataclasses.replace(script, **rest))
+
+
+def _readable(root: bytes) -> str:
+    """Check the root as hosts do, and lay it out for people: its signatures hold all the same."""
+    try:
+        unreadable = unreadable_roles(parse_root(root))
+    except BadMetadata as error:
+        raise IntegrityError(
+            "the root metadata can't be put into a script", why=error.message, hint=error.hint
+        ) from error
+    if unreadable:
+        raise ConfigError(
+            f"hosts could not verify the metadata of {', '.join(unreadable)}",
+            why="agentctl verifies Ed25519 signatures alone, and too few keys are of that kind",
+            hint="give these roles Ed25519 keys",
+        )
+    return json.dumps(json.loads(root), indent=1, sort_keys=True)
+
+
+def _tarballs(spec: AgentSpec, dist: Path) -> tuple[Tarball, ...]:
+    tarballs = tuple(_built(spec, dist))
     if not tarballs:
         raise NotFoundError(
             f"{spec.name} {spec.release_version} is not in {dist}",
             why="an install script pins the SHA-256 of the tarballs, so they must be built first",
             hint=f"run `toolkit release {spec.name}`",
         )
-    agentctl = engine.build()
-    script = InstallScript(
-        store=choices.url.rstrip("/"),
-        tarballs=tarballs,
-        agentctl=agentctl.name,
-        agentctl_sha256=agentctl.sha256,
-    )
-    rest = {name: getattr(choices, name) for name in ("settings", "label", "generated")}
-    return install_script(spec, dataclasses.replace(script, **rest))
+    return tarballs
 
 
-def _tarballs(spec: AgentSpec, dist: Path) -> Iterator[Tarball]:
+def _built(spec: AgentSpec, dist: Path) -> Iterator[Tarball]:
     for platform in (None, *spec.platforms):
         tarball = Artifact(spec.name, spec.release_version, platform).tarball
         checksum = dist / checksum_file(tarball)

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from toolkit import lock_files
+from toolkit.build_cache import user_cache
 from toolkit.commands import MACHINE, npm_fetch
 from toolkit.process import run
 from toolkit.resources import data_folder
@@ -38,7 +39,7 @@ def _fetched() -> Path:
     locks = data_folder("release") / "locks" / LOCK
     files = [locks / name for name in (lock_files.NPM_PACKAGE, lock_files.NPM_LOCK)]
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    folder = _cache() / f"{LOCK}-{digest[:12]}"
+    folder = user_cache() / f"{LOCK}-{digest[:12]}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
@@ -60,6 +61,14 @@ def _put(new: Path, folder: Path) -> None:
             raise
 
 
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "toolkit"
+def settings() -> dict[str, bytes]:
+    """Give what else changes what npm does: its variables, and the user's own settings."""
+    found = {
+        name.lower(): value.encode()
+        for name, value in os.environ.items()
+        if name.lower().startswith("npm_config_")
+    }
+    user = found.get("npm_config_userconfig", b"").decode() or Path.home() / ".npmrc"
+    if Path(user).is_file():
+        found["settings of the user"] = Path(user).read_bytes()
+    return found

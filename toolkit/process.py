@@ -22,6 +22,15 @@ def run(command: Command, *, folder: Path) -> None:
     Raises MissingToolError where there is no such program, and BuildError with the end of
     its output where it fails.
     """
+    _run(command, folder, subprocess.STDOUT)
+
+
+def output_of(command: Command, *, folder: Path) -> str:
+    """Run `command` in `folder`, and give what it says on its standard output; raises as `run`."""
+    return _run(command, folder, subprocess.PIPE).stdout.decode(errors="replace")
+
+
+def _run(command: Command, folder: Path, errors: int) -> subprocess.CompletedProcess[bytes]:
     program = command.argv[0]
     try:
         done = subprocess.run(
@@ -30,7 +39,7 @@ def run(command: Command, *, folder: Path) -> None:
             env={**os.environ, **command.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             umask=0o022,
             check=False,
         )
@@ -40,7 +49,9 @@ def run(command: Command, *, folder: Path) -> None:
             hint=_INSTALL.get(program, f"install {program}, or change what names it"),
         ) from error
     if done.returncode:
-        raise _failure(command, done.returncode, done.stdout.decode(errors="replace"))
+        said = done.stdout + (done.stderr or b"")
+        raise _failure(command, done.returncode, said.decode(errors="replace"))
+    return done
 
 
 class CommandFailedError(BuildError):

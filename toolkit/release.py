@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import TYPE_CHECKING, get_args
 
 from toolkit import secrets, sources
-from toolkit.archive import DEFAULT_EPOCH, Archive, Entry, build_archive, text_entry
-from toolkit.artifact import Artifact, checksum_file, checksum_line
+from toolkit.archive import DEFAULT_EPOCH, Archive, Entry, Sinks, build_archive, text_entry
+from toolkit.artifact import Artifact
+from toolkit.build_cache import BuildCache
+from toolkit.companions import forms, origin_of, write_companions
+from toolkit.dist import digest_of, part_of, withdraw
 from toolkit.errors import BuildError
 from toolkit.host.manifest import File, dump_manifest
+from toolkit.host.tarwriter import Digest
+from toolkit.inputs import inputs_hash
 from toolkit.progress import Progress
+from toolkit.record import Record, dump_record, parse_record
 from toolkit.render import release_files
+from toolkit.sbom import document
 from toolkit.spec import AgentSpec, Platform
 from toolkit.tree import Job
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
 
 
 @dataclass(frozen=True)
@@ -30,21 +38,28 @@ class Settings:
     """How a release is built.
 
     `project` is the folder that release/ stands in, `out` the one for tarballs; `check`
-    writes nothing there; `epoch` is the time of all files, in seconds since 1970.
+    writes nothing there; `epoch` is the time of all files, in seconds since 1970. `cache` is
+    the folder for what the next build needs again; without it, all is made anew. `zstd` adds
+    a .tar.zst; `signer` signs the provenance.
     """
 
     project: Path
     out: Path
     check: bool = False
     epoch: int = DEFAULT_EPOCH
+    cache: Path | None = None
+    zstd: bool = True
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True)
 class Built:
     """A release that was built: what is in it, and where it was written.
 
+    `sha256` and `size` are those of the .tar.gz, `tar` tells of the tar before compression.
     `paths` is empty for a check; `replaced` says that other bytes stood there under the same
-    version; `seconds` is how long it took.
+    version, `reused` that the same inputs were built before and their files are still whole;
+    `seconds` is how long it took.
     """
 
     artifact: Artifact
@@ -54,6 +69,9 @@ class Built:
     paths: tuple[Path, ...]
     replaced: bool
     seconds: float
+    tar: Digest
+    zstd: Digest | None = None
+    reused: bool = False
 
 
 def build_all(
@@ -68,28 +86,32 @@ def build_all(
 
 
 def build(spec: AgentSpec, platform: Platform, settings: Settings, progress: Progress) -> Built:
-    """Build one tarball, and write it with its checksum and its `latest` twin.
+    """Build one tarball, and write it with its checksum, its `latest` twin and what tells of it.
 
     Raises BuildError where the source cannot be built, SecretFoundError where a file looks
     like a secret, MissingToolError where a program is missing.
     """
     began = time.monotonic()
     with _room_on_disk(settings.out), tempfile.TemporaryDirectory(prefix="toolkit-") as work:
-        job = _job(spec, platform, settings, progress, Path(work))
-        tree = sources.gather(job)
-        secrets.refuse(sources.find_secrets(tree, spec.build.allow_secrets))
-        fits_all = tree.portable and set(spec.platforms) == set(get_args(Platform))
-        artifact = Artifact(spec.name, spec.release_version, None if fits_all else platform)
-        entries = [*tree.entries, *_added(spec, artifact.platform)]
-        archive, paths, replaced = _write(artifact, entries, settings, progress)
+        job = _job(spec, platform, settings, progress, Path(work).resolve())
+        key = inputs_hash(job) if settings.cache and not settings.check else None
+        record = _reusable(key, settings)
+        reused, replaced = record is not None, False
+        if record is None:
+            record, replaced = _make(job, settings)
+            _remember(key, record, settings)
+        paths = () if settings.check else tuple(_publish(record, job, settings))
     return Built(
-        artifact,
-        archive.sha256,
-        archive.size,
-        archive.files,
+        record.artifact,
+        record.archive.gzip.sha256,
+        record.archive.gzip.size,
+        record.archive.files,
         paths,
         replaced,
         round(time.monotonic() - began, 2),
+        record.archive.tar,
+        record.archive.zstd,
+        reused,
     )
 
 
@@ -98,7 +120,35 @@ def _job(
 ) -> Job:
     project = settings.project.resolve()
     outputs = frozenset({settings.out.resolve(), project / "release" / "dist"})
-    return Job(spec, platform, project, work.resolve(), outputs, settings.epoch, progress)
+    keep = BuildCache(settings.cache or work / "cache").folder
+    return Job(spec, platform, project, work, outputs, settings.epoch, progress, keep)
+
+
+def _reusable(key: str | None, settings: Settings) -> Record | None:
+    """Give what the same inputs made before, where its files are still those that were made."""
+    text = BuildCache(settings.cache).record("release", key) if settings.cache and key else None
+    record = parse_record(text) if text else None
+    if record is None or (settings.zstd and record.archive.zstd is None):
+        return None
+    found = all(digest_of(settings.out / name) == d for name, d in forms(record).items())
+    return record if found else None
+
+
+def _remember(key: str | None, record: Record, settings: Settings) -> None:
+    if settings.cache and key:
+        BuildCache(settings.cache).keep("release", key, dump_record(record))
+
+
+def _make(job: Job, settings: Settings) -> tuple[Record, bool]:
+    """Gather, look for secrets and pack; says also whether other bytes stood there before."""
+    spec = job.spec
+    tree = sources.gather(job)
+    secrets.refuse(sources.find_secrets(tree, spec.build.allow_secrets))
+    fits_all = tree.portable and set(spec.platforms) == set(get_args(Platform))
+    artifact = Artifact(spec.name, spec.release_version, None if fits_all else job.platform)
+    entries = [*tree.entries, *_added(spec, artifact.platform)]
+    archive, replaced = _write(artifact, entries, settings, job.progress)
+    return Record(artifact, archive, document(artifact, spec.title, tree.packages)), replaced
 
 
 def _added(spec: AgentSpec, platform: str | None) -> Iterator[Entry]:
@@ -108,12 +158,12 @@ def _added(spec: AgentSpec, platform: str | None) -> Iterator[Entry]:
 
 def _write(
     artifact: Artifact, entries: Sequence[Entry], settings: Settings, progress: Progress
-) -> tuple[Archive, tuple[Path, ...], bool]:
-    def pack(sink: BinaryIO) -> Archive:
+) -> tuple[Archive, bool]:
+    def pack(sinks: Sinks) -> Archive:
         progress.start(f"packing {artifact.tarball}", total=sum(entry.size for entry in entries))
         archive = build_archive(
             entries,
-            sink,
+            sinks,
             epoch=settings.epoch,
             manifest=lambda files: dump_manifest(
                 artifact.name, artifact.version, artifact.platform, files
@@ -125,59 +175,24 @@ def _write(
 
     if settings.check:
         with Path(os.devnull).open("wb") as nowhere:
-            return pack(nowhere), (), False
+            return pack(Sinks(nowhere, nowhere if settings.zstd else None)), False
     settings.out.mkdir(parents=True, exist_ok=True)
-    with _part(settings.out / artifact.tarball) as part:
-        with part.open("wb") as sink:
-            archive = pack(sink)
-        replaced = _differs(settings.out / artifact.tarball, archive.sha256)
-        return archive, tuple(_publish(part, artifact, archive.sha256, settings.out)), replaced
+    with ExitStack() as stack:
+        parts = {
+            name: stack.enter_context(part_of(settings.out / name))
+            for name in (artifact.tarball, *([artifact.zstd] if settings.zstd else []))
+        }
+        with ExitStack() as files:
+            archive = pack(Sinks(*(files.enter_context(p.open("wb")) for p in parts.values())))
+        before = digest_of(settings.out / artifact.tarball)
+        for name, part in parts.items():
+            withdraw(settings.out / name)
+            part.replace(settings.out / name)
+    return archive, before is not None and before != archive.gzip
 
 
-def _publish(part: Path, artifact: Artifact, sha256: str, out: Path) -> Iterator[Path]:
-    """Give the whole file its names. A checksum never stands beside other bytes than its own."""
-    for name in (artifact.tarball, artifact.latest):
-        tarball, checksum = out / name, out / checksum_file(name)
-        checksum.unlink(missing_ok=True)
-        with _part(tarball) as twin:
-            twin.unlink()
-            _link_or_copy(part, twin)
-            twin.replace(tarball)
-        with _part(checksum) as text:
-            text.write_text(checksum_line(sha256, name), encoding="ascii")
-            text.replace(checksum)
-        yield tarball
-        yield checksum
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        shutil.copyfile(source, target)
-
-
-def _differs(tarball: Path, sha256: str) -> bool:
-    try:
-        with tarball.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() != sha256
-    except FileNotFoundError:
-        return False
-
-
-@contextmanager
-def _part(target: Path) -> Iterator[Path]:
-    """Give a file beside `target` to write to, readable by all; it is gone at the end."""
-    descriptor, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
-    os.close(descriptor)
-    part = Path(name)
-    part.chmod(0o644)
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
+def _publish(record: Record, job: Job, settings: Settings) -> Iterator[Path]:
+    return write_companions(record, origin_of(job), settings.out, settings.signer)
 
 
 @contextmanager

@@ -54,7 +54,9 @@ class InstallScript:
     """What an install script is rendered from.
 
     `store` is the public URL of the folder that holds the tarballs and `agentctl`;
-    `settings` are variables for this one host, `label` and `generated` free text.
+    `settings` are variables for this one host, `label` and `generated` free text. With a `root`,
+    the JSON of a store's root metadata, no tarball is pinned, and a `channel` may stand for the
+    version.
     """
 
     store: str
@@ -64,6 +66,8 @@ class InstallScript:
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     label: str = ""
     generated: str = ""
+    root: str = ""
+    channel: str = ""
 
 
 def describe(spec: AgentSpec, platform: str | None) -> Release:
@@ -200,9 +204,11 @@ def env_file(spec: AgentSpec) -> RenderedFile:
 
 def install_script(spec: AgentSpec, script: InstallScript) -> RenderedFile:
     """Render the script that checks a host, gets agentctl and hands over to it."""
+    service = spec.service
     text = _template("install/install.sh.j2").render(
         spec=spec,
         script=script,
+        required=[name for name in service.required if name not in service.environment],
         home=default_home(spec.service_name),
         bundled_pm2=isinstance(spec.runtime, NodeRuntime) and spec.runtime.pm2 is not None,
     )

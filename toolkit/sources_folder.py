@@ -53,7 +53,7 @@ def source_folder(job: Job) -> Path:
 def build_copy(job: Job) -> Copy:
     """Copy the source folder, run the build commands there, and pick the agent's files."""
     folder = job.work / "source"
-    skip = _skipped(job)
+    skip = skipped(job)
     _copy(source_folder(job), folder, skip)
     for argv in job.spec.build.commands:
         job.progress.start(f"running {argv[0]}")
@@ -63,7 +63,8 @@ def build_copy(job: Job) -> Copy:
     return Copy(folder, tuple(_pick(job, folder)))
 
 
-def _skipped(job: Job) -> Skip:
+def skipped(job: Job) -> Skip:
+    """Say which files of a source folder are never read."""
     outputs = {str(folder) for folder in job.outputs}
     return lambda found: found.name in SKIPPED or found.file in outputs
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -14,19 +13,18 @@ from typing import Any
 
 from toolkit import lock_files, npm, sources_folder
 from toolkit.archive import Entry
-from toolkit.commands import MACHINE, NPM_CPU, npm_ci
+from toolkit.commands import MACHINE, NPM_CPU
 from toolkit.errors import BuildError
 from toolkit.host.release import NODE, PM2
-from toolkit.process import run
+from toolkit.npm_packages import MODULES, Installed, install, read_json
 from toolkit.sources_folder import Copy
 from toolkit.spec import NPM_SOURCE, NodeRuntime
 from toolkit.tree import Found, Job, Tree, entries_below, entry, walk
 
-_MODULES = "node_modules"
 # npm's own notes; they name no file that a program reads, and change from npm to npm.
 _NOTES = frozenset({".package-lock.json", ".cache"})
 _RUNTIME = NODE.removesuffix("/bin/node")
-_PM2 = PM2.split(f"/{_MODULES}/")[0]
+_PM2 = PM2.split(f"/{MODULES}/")[0]
 
 
 def gather(job: Job, runtime: NodeRuntime) -> Tree:
@@ -37,17 +35,19 @@ def gather(job: Job, runtime: NodeRuntime) -> Tree:
     pm2 = _lock_copy(job, lock_files.pm2_lock(runtime.pm2)) if runtime.pm2 else None
     scripts = job.spec.build.install_scripts
     portable = node is None and all(
-        is_portable(_read_json(folder / lock_files.NPM_LOCK), scripts=scripts)
+        is_portable(read_json(folder / lock_files.NPM_LOCK), scripts=scripts)
         for folder in (copy.folder, pm2)
         if folder
     )
-    _install(job, copy.folder, [folder for folder in (node, pm2) if folder])
-    entries = [*copy.files, *_manifests(copy), *_modules(copy.folder)]
+    installed = _install(job, copy.folder, [folder for folder in (node, pm2) if folder])
+    entries = [*copy.files, *_manifests(copy), *_modules(installed[copy.folder].folder)]
     if node:
-        entries += _node(job, node)
+        entries += _node(job, installed[node].folder)
     if pm2:
-        entries += entries_below(pm2 / _MODULES, f"{_PM2}/{_MODULES}", "PM2", skip=_is_note)
-    return Tree(tuple(entries), copy.files, portable)
+        modules = installed[pm2].folder / MODULES
+        entries += entries_below(modules, f"{_PM2}/{MODULES}", "PM2", skip=_is_note)
+    packages = [package for each in installed.values() for package in each.packages]
+    return Tree(tuple(entries), copy.files, portable, tuple(packages))
 
 
 def is_portable(lock: Mapping[str, Any], *, scripts: bool) -> bool:
@@ -77,8 +77,8 @@ def _allows(listed: str | list[str] | None, value: str) -> bool:
 def _package(job: Job, match: re.Match[str]) -> Path:
     """Lay out the lock of a package from the registry."""
     folder = _lock_copy(job, job.spec.name)
-    packages = _read_json(folder / lock_files.NPM_LOCK).get("packages", {})
-    locked = packages.get(f"{_MODULES}/{match['package']}", {}).get("version")
+    packages = read_json(folder / lock_files.NPM_LOCK).get("packages", {})
+    locked = packages.get(f"{MODULES}/{match['package']}", {}).get("version")
     if locked != match["version"]:
         raise BuildError(
             f"the lock file of {job.spec.name} is for {locked or 'another package'}",
@@ -113,7 +113,7 @@ def _lock_copy(job: Job, name: str) -> Path:
     return folder
 
 
-def _install(job: Job, folder: Path, runtimes: Sequence[Path]) -> None:
+def _install(job: Job, folder: Path, runtimes: Sequence[Path]) -> dict[Path, Installed]:
     """Install the agent's packages and those of its runtime, as many at once as there are CPUs."""
     scripts = job.spec.build.install_scripts
     machine = platform.machine()
@@ -126,14 +126,17 @@ def _install(job: Job, folder: Path, runtimes: Sequence[Path]) -> None:
     installs = [(folder, scripts), *((runtime, False) for runtime in runtimes)]
     program = npm.program()
     job.progress.start("installing npm packages", total=len(installs))
+    installed = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in [
-            pool.submit(run, npm_ci(program, job.platform, scripts=allowed), folder=where)
+        works = {
+            where: pool.submit(install, job, program, where, scripts=allowed)
             for where, allowed in installs
-        ]:
-            done.result()
+        }
+        for where, work in works.items():
+            installed[where] = work.result()
             job.progress.advance()
     job.progress.finish()
+    return installed
 
 
 def _manifests(copy: Copy) -> Iterator[Entry]:
@@ -150,12 +153,12 @@ def _manifests(copy: Copy) -> Iterator[Entry]:
 def _modules(folder: Path) -> Iterator[Entry]:
     """Pack each node_modules folder below `folder`: workspaces have their own."""
     for found in walk(folder, skip=_is_note):
-        if _MODULES in found.path.split("/"):
+        if MODULES in found.path.split("/"):
             yield entry(found.file, found.path, "the npm packages")
 
 
 def _node(job: Job, folder: Path) -> Iterator[Entry]:
-    package = folder / _MODULES / f"node-{job.platform}"
+    package = folder / MODULES / f"node-{job.platform}"
     for file, path in (("bin/node", NODE), ("LICENSE", f"{_RUNTIME}/LICENSE")):
         if not (package / file).is_file():
             raise BuildError(
@@ -167,14 +170,4 @@ def _node(job: Job, folder: Path) -> Iterator[Entry]:
 
 
 def _is_note(found: Found) -> bool:
-    return found.name in _NOTES and Path(found.file).parent.name == _MODULES
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BuildError(f"{file.name} is not JSON", why=str(error)) from error
-    if not isinstance(data, dict):
-        raise BuildError(f"{file.name} is not a JSON object")
-    return data
+    return found.name in _NOTES and Path(found.file).parent.name == MODULES

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import sys
@@ -29,8 +30,11 @@ from toolkit.process import CommandFailedError, run
 from toolkit.requirements import Pin, parse_lock, requirements_text, select
 from toolkit.spec import PYPI_SOURCE, PythonRuntime
 from toolkit.tree import Job, Tree, entry
+from toolkit.wheel_packages import packages_of
 
 _PURE = "-none-any.whl"
+# Changes with what `_download` does, so that what an older toolkit kept is not taken.
+_RECIPE = "1"
 _NO_WHEEL = re.compile(r"No matching distribution found for ([\w.-]+)==([^\s;]+)")
 
 
@@ -48,7 +52,8 @@ def gather(job: Job, runtime: PythonRuntime) -> Tree:
     project = _Project(_package_pins(job)) if PYPI_SOURCE.match(job.spec.source) else _folder(job)
     pins, app, copied = project.pins, project.wheel, project.files
     needs = {version: select(pins, version, job.platform) for version in runtime.versions}
-    wheels = {version: _wheels(job.work / version) for version in _fetch(job, needs)}
+    wheels = {version: _wheels(folder) for version, folder in _fetch(job, needs)}
+    packages = tuple(packages_of(needs, wheels))
     if app:
         wheels = {version: [*found, app] for version, found in wheels.items()}
     lists = [_list(version, found) for version, found in wheels.items()]
@@ -56,7 +61,7 @@ def gather(job: Job, runtime: PythonRuntime) -> Tree:
     packed = [entry(file, f"{WHEELS}/{name}", "the wheels") for name, file in files.items()]
     own = (*copied, *(_members(app) if app else ()))
     portable = all(name.endswith(_PURE) for name in files) and _same_everywhere(pins, needs)
-    return Tree((*copied, *packed, *lists), own, portable)
+    return Tree((*copied, *packed, *lists), own, portable, packages)
 
 
 def _package_pins(job: Job) -> Sequence[Pin]:
@@ -99,7 +104,8 @@ def _read_lock(file: Path) -> Sequence[Pin]:
 
 def _build_wheel(job: Job, folder: Path) -> Path:
     built = job.work / "wheel"
-    constraints = _build_lock(job)
+    lock = lock_files.build_lock(job.spec, job.project)
+    constraints = lock.resolve() if lock else None
     command = uv_build_wheel(sys.executable, folder, built, constraints=constraints)
     job.progress.start(f"building the wheel of {job.spec.name}")
     run(Command(command.argv, command.why, reproducible(job.epoch)), folder=folder)
@@ -113,30 +119,30 @@ def _build_wheel(job: Job, folder: Path) -> Path:
     return wheel
 
 
-def _build_lock(job: Job) -> Path | None:
-    try:
-        return lock_files.find_lock(
-            job.project, job.spec.name, lock_files.BUILD_LOCK, agent=job.spec.name
-        ).resolve()
-    except BuildError:
-        return None
-
-
-def _fetch(job: Job, needs: Mapping[str, Sequence[Pin]]) -> Iterator[str]:
-    """Fetch the wheels of each interpreter into a folder of its own; gives the interpreters."""
+def _fetch(job: Job, needs: Mapping[str, Sequence[Pin]]) -> Iterator[tuple[str, Path]]:
+    """Give each interpreter, and the folder that holds its wheels: from the cache, or fetched."""
     job.progress.start("fetching wheels", total=len(needs))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         fetches = [pool.submit(_fetch_for, job, *need) for need in needs.items()]
         for version, fetch in zip(needs, fetches, strict=True):
-            fetch.result()
+            folder = fetch.result()
             job.progress.advance()
-            yield version
+            yield version, folder
     job.progress.finish()
 
 
-def _fetch_for(job: Job, interpreter: str, pins: Sequence[Pin]) -> None:
-    folder = job.work / interpreter
-    folder.mkdir()
+def _fetch_for(job: Job, interpreter: str, pins: Sequence[Pin]) -> Path:
+    inputs = {
+        "recipe": _RECIPE,
+        "pip": importlib.metadata.version("pip"),
+        "interpreter": interpreter,
+        "platform": job.platform,
+        "requirements": requirements_text(pins),
+    }
+    return job.keep("wheels", inputs, lambda new: _download(job, interpreter, pins, new))
+
+
+def _download(job: Job, interpreter: str, pins: Sequence[Pin], folder: Path) -> None:
     if not pins:
         return
     requirements = job.work / f"requirements-{interpreter}.txt"

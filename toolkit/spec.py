@@ -206,6 +206,8 @@ class AgentSpec(Model):
         wanted = kinds.get(self.source.partition(":")[0])
         if wanted and wanted != self.runtime.kind:
             raise ValueError(f'runtime.kind = "{wanted}" for the source {self.source}')
+        if self.service.user and "pm2" in self.service.managers:
+            raise ValueError("no service.user together with pm2, which runs as who installs")
         if self.version is None and self.source_version is None:
             raise ValueError("a version, since the source is a folder")
         return self

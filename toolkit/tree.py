@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO, FileIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from toolkit.archive import Entry
 from toolkit.errors import BuildError
 from toolkit.progress import Progress
+from toolkit.sbom import Package
 from toolkit.spec import AgentSpec
 
 # Never a part of an agent: other programs' stores, caches, and what is made again by the build.
@@ -40,12 +41,22 @@ class Found(NamedTuple):
 Skip = Callable[[Found], bool]
 
 
+class Keep(Protocol):
+    """Gives the folder that `make` fills from `inputs`, which decide all of its content."""
+
+    def __call__(
+        self, what: str, inputs: Mapping[str, str | bytes], make: Callable[[Path], None]
+    ) -> Path:
+        """Give the folder; it is only to be read."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One build: of `spec` for `platform`, in the temporary folder `work`.
 
     `project` is the folder that release/ stands in; `outputs` are folders that are written
-    and so never read; `epoch` is the time that all files get, in seconds since 1970.
+    and so never read; `epoch` is the time that all files get, in seconds since 1970; `keep`
+    gives a folder of packages from the cache, or fills one anew.
     """
 
     spec: AgentSpec
@@ -55,6 +66,7 @@ class Job:
     outputs: frozenset[Path]
     epoch: int
     progress: Progress
+    keep: Keep
 
 
 @dataclass(frozen=True)
@@ -62,12 +74,14 @@ class Tree:
     """The files of a release that come from its source.
 
     `own` are the agent's own (also those inside of a wheel), to be searched for secrets;
-    `entries` are all that is packed. `portable` says that no byte depends on the platform.
+    `entries` are all that is packed. `portable` says that no byte depends on the platform;
+    `packages` are those that came from a registry.
     """
 
     entries: tuple[Entry, ...]
     own: tuple[Entry, ...]
     portable: bool
+    packages: tuple[Package, ...] = ()
 
 
 def walk(folder: Path, *, skip: Skip = lambda _: False) -> Iterator[Found]:

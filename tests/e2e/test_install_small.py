@@ -152,6 +152,41 @@ def test_a_secret_is_in_no_argument_list_log_or_readable_file(
     assert "no change" in again.stdout
 
 
+def test_variables_may_be_called_as_the_scripts_own_and_defaults_are_values(
+    host: Host, store: StoreServer, tmp_path: Path
+) -> None:
+    released = tiny(
+        tmp_path,
+        required=["STORE", "NAME", "TINY_PORT"],
+        secret=["NAME"],
+        environment={"TINY_PORT": "7070"},
+    )
+    put_script(released, store, host)
+    done = install(host, STORE="mine", NAME="its own")
+    assert done.returncode == 0, done.stdout + done.stderr
+    environment = answer(host)["env"]
+    assert (environment["STORE"], environment["NAME"]) == ("mine", "its own")
+
+
+def test_a_colleague_who_installs_again_takes_nothing(
+    plain: Released, host: Host, store: StoreServer
+) -> None:
+    """Whoever installed it first stays the service's user."""
+    put_script(plain, store, host)
+    assert install(host).returncode == 0
+    host.run(
+        ["sh", "-c", "echo 'visitor ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/visitor"], user="root"
+    )
+    host.run(["install", "-m", "755", SCRIPT, "/tmp/install.sh"], user="root")
+    before = pid(host)
+    done = host.run(["/tmp/install.sh"], user="visitor", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no change" in done.stdout
+    assert pid(host) == before
+    owner = host.run(["stat", "-c", "%U", "/opt/tiny/.env"]).stdout.strip()
+    assert owner == "operator"
+
+
 def test_a_required_variable_without_a_value_is_named(
     host: Host, store: StoreServer, tmp_path: Path
 ) -> None:

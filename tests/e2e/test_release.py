@@ -267,6 +267,7 @@ def find_python(version: str) -> str | None:
     candidates = [
         shutil.which(f"python{version}"),
         *map(str, sorted(pyenv.glob(f"{version}.*/bin/python{version}"))),
+        *map(str, sorted(TOP.glob(f".venv/python/cpython-{version}.*/bin/python{version}"))),
     ]
     for candidate in filter(None, candidates):
         command = [candidate, "-I", "-c", "import venv, sys; print(sys.version_info[:2])"]

@@ -1,4 +1,7 @@
-"""A stand-in for npm that knows no registry: `ci` lays out what a lock names."""
+"""A stand-in for npm that knows no registry: `ci` lays out what a lock names, `sbom` lists it.
+
+Each call leaves a word in the file `calls` beside it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +55,24 @@ def lock() -> None:
     file.write_text(json.dumps({"lockfileVersion": 3, "packages": packages}))
 
 
+def sbom() -> dict[str, Any]:
+    """List as CycloneDX what the lock names."""
+    packages = json.loads(Path("package-lock.json").read_text())["packages"]
+    top = {"bom-ref": "top", "purl": "pkg:npm/top@0.0.0"}
+    rows = [
+        {
+            "bom-ref": path,
+            "name": Path(path).name,
+            "version": package.get("version", "0"),
+            "purl": f"pkg:npm/{Path(path).name}@{package.get('version', '0')}",
+        }
+        for path, package in packages.items()
+        if path
+    ]
+    links = [{"ref": "top", "dependsOn": [row["bom-ref"] for row in rows]}]
+    return {"metadata": {"component": top}, "components": rows, "dependencies": links}
+
+
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -58,7 +80,11 @@ def _write(file: Path, text: str) -> None:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    if words[0] == "ci":
+    with Path(os.environ["PATH"].split(os.pathsep)[0], "calls").open("a") as calls:
+        calls.write(f"{words[0]}\n")
+    if words[0] == "sbom":
+        sys.stdout.write(json.dumps(sbom()))
+    elif words[0] == "ci":
         ci(next(word for word in words if word.startswith("--cpu=")).removeprefix("--cpu="))
     else:
         lock()

@@ -11,13 +11,16 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit import archive, blockgzip
-from toolkit.archive import DEFAULT_EPOCH, Archive, Entry, build_archive, text_entry
+from toolkit import blockgzip, blockzstd
+from toolkit.archive import DEFAULT_EPOCH, Archive, Entry, Sinks, build_archive, text_entry
 from toolkit.errors import BuildError
+from toolkit.host import tarwriter
 from toolkit.host.manifest import File, dump_manifest, parse_manifest
+from toolkit.host.tarwriter import Digest
 
 NAMES = st.from_regex(r"[a-zA-Z0-9._-]{1,60}", fullmatch=True).filter(
     lambda name: name not in {".", "..", "manifest.json"}
@@ -31,7 +34,7 @@ def manifest(files: object) -> str:
 
 def pack(entries: list[Entry], *, epoch: int = DEFAULT_EPOCH) -> tuple[bytes, Archive]:
     sink = BytesIO()
-    made = build_archive(entries, sink, epoch=epoch, manifest=manifest)
+    made = build_archive(entries, Sinks(sink), epoch=epoch, manifest=manifest)
     return sink.getvalue(), made
 
 
@@ -116,6 +119,40 @@ def test_output_is_pinned() -> None:
     assert hashlib.sha256(b"".join(sink)).hexdigest() == PINNED
 
 
+def zstd_of(content: bytes, *, threads: int | None = None, piece: int = 1 << 18) -> bytes:
+    parts: list[bytes] = []
+    with blockzstd.BlockZstd(parts.append, threads=threads) as stream:
+        for start in range(0, len(content), piece):
+            stream.write(content[start : start + piece])
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("size", [0, 1, blockzstd.JOB, 2 * blockzstd.JOB + 12_345])
+def test_zstandard_is_the_same_whatever_threads_and_pieces(size: int) -> None:
+    content = noise(size)
+    first = zstd_of(content, threads=1)
+    assert zstandard.ZstdDecompressor().decompressobj().decompress(first) == content
+    assert zstd_of(content, threads=2, piece=99_991) == first
+    assert zstd_of(content, threads=5, piece=1 << 23) == first
+
+
+def test_zstandard_output_is_pinned() -> None:
+    """Published hashes change with these bytes: a new zstandard has to be a decision."""
+    assert hashlib.sha256(zstd_of(noise(20_000_000))).hexdigest() == PINNED_ZSTD
+
+
+def test_both_forms_hold_the_same_tar() -> None:
+    entries = [data_entry(f"d/{n}", noise(100_000, n)) for n in range(9)]
+    plain, packed = BytesIO(), BytesIO()
+    made = build_archive(entries, Sinks(plain, packed), epoch=DEFAULT_EPOCH, manifest=manifest)
+    assert (plain.getvalue(), made.gzip) == (pack(entries)[0], pack(entries)[1].gzip)
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    assert decompressor.decompress(packed.getvalue()) == gzip.decompress(plain.getvalue())
+    data = packed.getvalue()
+    assert made.zstd == Digest(len(data), hashlib.sha256(data).hexdigest())
+
+
+PINNED_ZSTD = "daaee1267c3ba18ff629ea6d9f10b38b69d98c015e67f25950301c12ffbb4286"
 PINNED = "14ed423517703a78bf653381dc2f06afa22be645547c62178542bc011ff246a2"
 
 
@@ -138,14 +175,16 @@ def test_what_goes_in_comes_out(contents: dict[str, bytes]) -> None:
     assert {file.path: file.sha256 for file in listed} == {
         path: hashlib.sha256(content).hexdigest() for path, content in contents.items()
     }
-    assert (made.sha256, made.size) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert made.gzip == Digest(len(data), hashlib.sha256(data).hexdigest())
+    plain = gzip.decompress(data)
+    assert made.tar == Digest(len(plain), hashlib.sha256(plain).hexdigest())
 
 
 @given(path=PATHS, size=st.integers(0, 2**40), mode=st.sampled_from([0o644, 0o755]))
 def test_plain_headers_read_as_those_of_tarfile(path: str, size: int, mode: int) -> None:
     info = tarfile.TarInfo(path)
     info.size, info.mode, info.mtime = size, mode, DEFAULT_EPOCH
-    ours = tarfile.TarInfo.frombuf(archive._header(info)[-512:], "utf-8", "strict")
+    ours = tarfile.TarInfo.frombuf(tarwriter._header(info)[-512:], "utf-8", "strict")
     theirs = tarfile.TarInfo.frombuf(
         info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")[-512:], "utf-8", "strict"
     )
@@ -238,5 +277,5 @@ def test_a_failure_leaves_no_thread() -> None:
 def test_progress_counts_every_byte() -> None:
     seen: list[int] = []
     entries = [data_entry("a", noise(600_000)), text_entry("b", "12")]
-    build_archive(entries, BytesIO(), epoch=0, manifest=manifest, advance=seen.append)
+    build_archive(entries, Sinks(BytesIO()), epoch=0, manifest=manifest, advance=seen.append)
     assert sum(seen) >= 600_002

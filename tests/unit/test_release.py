@@ -73,6 +73,11 @@ def test_a_release_of_plain_files(release: Release, project: Path) -> None:
         "beacon-v1.2.0.tar.gz.sha256",
         "beacon-latest.tar.gz",
         "beacon-latest.tar.gz.sha256",
+        "beacon-v1.2.0.tar.zst",
+        "beacon-v1.2.0.tar.zst.sha256",
+        "beacon-v1.2.0.cdx.json",
+        "beacon-v1.2.0.intoto.json",
+        "beacon-v1.2.0.release.json",
     ]
     assert sorted(project.joinpath("out").iterdir()) == sorted(built.paths)
     with tarfile.open(built.paths[0]) as tar:
@@ -88,7 +93,7 @@ def test_a_release_of_plain_files(release: Release, project: Path) -> None:
 
 def test_versioned_and_latest_are_the_same_bytes_with_their_checksums(release: Release) -> None:
     built = release()
-    for tarball, checksum in (built.paths[:2], built.paths[2:]):
+    for tarball, checksum in (built.paths[:2], built.paths[2:4]):
         digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
         assert digest == built.sha256
         assert checksum.read_text() == f"{digest}  {tarball.name}\n"

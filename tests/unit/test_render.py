@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from toolkit.render import (
     InstallScript,
     RenderedFile,
     Tarball,
+    container_file,
     env_file,
     install_script,
     pm2_ecosystem,
@@ -54,12 +56,29 @@ def script_of(spec: AgentSpec) -> RenderedFile:
     )
 
 
+def trusted_script_of(spec: AgentSpec, *, note: str = "", channel: str = "") -> RenderedFile:
+    """Give the script that trusts a root: by version for one case, by channel for the others."""
+    root = {"signatures": [], "signed": {"_type": "root", "version": 1, "x-note": note}}
+    return install_script(
+        spec,
+        InstallScript(
+            store="https://cdn.example.com/agents",
+            tarballs=(),
+            agentctl="agentctl-0.1.0-0123456789ab.pyz",
+            agentctl_sha256="ef" * 32,
+            root=json.dumps(root, indent=1),
+            channel=channel or ("" if spec.name == "xora-cc-agent" else "stable"),
+        ),
+    )
+
+
 def rendered(case: str) -> Iterator[tuple[str, str]]:
     spec = spec_of(case)
     yield f"{spec.service_name}.service", systemd_unit(spec).text
     yield "ecosystem.config.js", pm2_ecosystem(spec).text
     yield "env.example", env_file(spec).text
     yield "install.sh", script_of(spec).text
+    yield "install-trusted.sh", trusted_script_of(spec).text
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -69,6 +88,14 @@ def test_rendered_texts_are_the_golden_ones(case: str) -> None:
         if os.environ.get("UPDATE_GOLDEN"):
             golden.write_text(text, "utf-8")
         assert text == golden.read_text("utf-8"), f"{golden} differs; UPDATE_GOLDEN=1 writes it"
+
+
+def test_the_throwaway_host_of_the_demo_is_the_golden_one() -> None:
+    golden = GOLDEN.parent / "container" / "Containerfile"
+    text = container_file("ubuntu:24.04").text
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(text, "utf-8")
+    assert text == golden.read_text("utf-8")
 
 
 def test_a_title_stays_one_line_in_every_text() -> None:
@@ -84,10 +111,24 @@ def test_a_title_stays_one_line_in_every_text() -> None:
 def test_bash_and_shellcheck_read_the_install_script(case: str, tmp_path: Path) -> None:
     need_command("shellcheck")
     script = tmp_path / "install.sh"
-    script.write_text(script_of(spec_of(case)).text, "utf-8")
-    for command in (["bash", "-n"], ["shellcheck"]):
+    spec = spec_of(case)
+    scripts = (script_of(spec), trusted_script_of(spec))
+    for text, command in product(scripts, (["bash", "-n"], ["shellcheck"])):
+        script.write_text(text.text, "utf-8")
         done = subprocess.run([*command, str(script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_root_and_the_channel_arrive_as_they_are(tmp_path: Path) -> None:
+    rendered = trusted_script_of(spec_of("hostile"), note=HOSTILE, channel=HOSTILE)
+    script = rendered.text.removesuffix('main "$@"\n')
+    file = tmp_path / "install.sh"
+    file.write_text(f'{script}\nprintf \'%s\\0\' "$ROOT" "$CHANNEL"\n', "utf-8")
+    done = subprocess.run(["bash", str(file)], capture_output=True, text=True, check=True)
+    root, channel, _ = done.stdout.split("\0")
+    assert json.loads(root)["signed"]["x-note"] == HOSTILE
+    assert channel == HOSTILE
+    assert not Path("/tmp/pwned").exists()
 
 
 def test_the_install_script_keeps_hostile_settings_as_they_are(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ from toolkit.errors import ContractError
 def demo(agent: str, on: str, image: str | None, keep: bool, project: Path) -> None:
     """Build, publish, install and verify an agent on a throwaway host.
 
-    No system package is installed. At the end nothing is left, unless you say --keep.
+    No system package is installed. At the end nothing is left, unless you say --keep; an image
+    that podman or docker had to fetch stays in its own cache.
 
     \b
     Examples:

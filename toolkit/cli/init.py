@@ -25,7 +25,9 @@ def init(project: Path) -> None:
       toolkit init --project ~/src/my-agent
     """
     path = write_agent_file(project)
-    click.echo(f"wrote {path}; read it through, then run `toolkit release {path.stem}`")
+    click.echo(f"wrote {path}; read it through, then run:")
+    click.echo(f"  toolkit lock {path.stem}")
+    click.echo(f"  toolkit release {path.stem}")
 
 
 @click.command()

@@ -39,14 +39,25 @@ class Group(click.Group):
         """Run the command; a ToolkitError becomes text on stderr and an exit code."""
         try:
             return super().invoke(ctx)
-        except ToolkitError as error:
+        except (ToolkitError, OSError) as error:
             if ctx.params.get("debug"):
                 traceback.print_exc()
-            click.echo(explain(error), err=True)
-            sys.exit(error.exit_code)
+            known = error if isinstance(error, ToolkitError) else _of_system(error)
+            click.echo(explain(known), err=True)
+            sys.exit(known.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted; run the same command again to finish it", err=True)
             sys.exit(INTERRUPTED)
+
+
+def _of_system(error: OSError) -> ToolkitError:
+    """Say what this machine refused, where no step knew better."""
+    where = f" {error.filename}" if error.filename else ""
+    return ToolkitError(
+        f"this machine refused to use{where or ' a file'}",
+        why=error.strerror or str(error),
+        hint="mend that, or name another place, then run the same command again",
+    )
 
 
 def explain(error: ToolkitError) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
 import click
 
 from toolkit.archive import DEFAULT_EPOCH
+from toolkit.build_cache import user_cache
 from toolkit.cli import options
 from toolkit.cli.output import print_json, progress
 from toolkit.release import Built, Settings, build_all
@@ -37,6 +39,8 @@ from toolkit.spec import Platform
     show_envvar=True,
     help="The time of every file in the tarball, in seconds since 1970.",
 )
+@click.option("--no-zstd", is_flag=True, help="Write no .tar.zst beside the .tar.gz.")
+@click.option("--no-cache", is_flag=True, help="Fetch and pack all anew, whatever is in the cache.")
 @options.project
 @options.as_json
 def release(
@@ -46,13 +50,16 @@ def release(
     platforms: tuple[Platform, ...],
     out: Path | None,
     epoch: int,
+    no_zstd: bool,
+    no_cache: bool,
     project: Path,
     as_json: bool,
 ) -> None:
     """Build the tarballs of the agent NAME, with all that it needs to run inside.
 
     Two builds of one source give the same bytes. Versioned and latest tarball are the same
-    file, each with its .sha256.
+    file, each with its .sha256. Beside them stand the same tar as .tar.zst, its packages
+    (.cdx.json), what it was built from (.intoto.json), and sizes and hashes (.release.json).
 
     \b
     Examples:
@@ -61,7 +68,14 @@ def release(
       toolkit release verdaccio --platform linux-arm64 --out /srv/releases
     """
     spec = options.load_agent(name, project)
-    settings = Settings(project, out or project / "release" / "dist", check, epoch)
+    settings = Settings(
+        project,
+        out or project / "release" / "dist",
+        check,
+        epoch,
+        cache=None if no_cache else user_cache(),
+        zstd=not no_zstd,
+    )
     with progress(quiet=as_json) as bars:
         results = list(build_all(spec, platforms or spec.platforms, settings, bars))
     if as_json:
@@ -79,6 +93,9 @@ def _row(built: Built) -> dict[str, object]:
         "artifact": artifact.tarball,
         "sha256": built.sha256,
         "size": built.size,
+        "tar": asdict(built.tar),
+        "zstd": asdict(built.zstd) if built.zstd else None,
+        "reused": built.reused,
         "files": len(built.files),
         "seconds": built.seconds,
         "paths": [str(path) for path in built.paths],
@@ -91,6 +108,10 @@ def _show(results: list[Built], settings: Settings) -> None:
         size = f"{built.size / 1e6:.1f} MB"
         click.echo(f"{built.artifact.tarball}  {size}, {len(built.files)} files")
         click.echo(f"  SHA-256  {built.sha256}")
+        if built.zstd:
+            click.echo(f"  .tar.zst {built.zstd.size / 1e6:.1f} MB")
+        if built.reused:
+            click.echo("  note     nothing had changed since it was built; its files are whole")
         if built.replaced:
             click.echo(
                 "  note     other bytes had this name before; a store that holds them "

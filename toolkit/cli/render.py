@@ -46,6 +46,12 @@ def render() -> None:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Put these variables into the script: it then is a secret, for one host.",
 )
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The store's root metadata: hosts verify what the store offers, nothing is pinned.",
+)
+@click.option("--channel", default="", help="Install what this channel has; needs --root.")
 @click.option("--label", default="", help="A line for the script's head: whom it is for.")
 @output
 @project_option
@@ -55,18 +61,22 @@ def install_script(
     store: str | None,
     dist: Path | None,
     env_file: Path | None,
+    root: Path | None,
+    channel: str,
     label: str,
     output: Path | None,
     project: Path,
 ) -> None:
     """Print the script that installs the built release NAME on a host.
 
-    It pins the SHA-256 of the tarballs and of agentctl. Render it again for each version.
+    It pins the SHA-256 of agentctl, and of the tarballs: render it again for each version.
+    With --root it pins the store's root of trust in place of the tarballs.
 
     \b
     Examples:
       toolkit render install-script glances --store local > install-glances.sh
       toolkit render install-script glances --store https://cdn.example.com/agents
+      toolkit render install-script glances --root root.json --channel stable
     """
     spec = load_agent(name, project)
     settings = parse_env(env_file.read_text(encoding="utf-8")) if env_file else {}
@@ -75,6 +85,8 @@ def install_script(
         settings=settings,
         label=label,
         generated=datetime.now(UTC).isoformat(timespec="seconds"),
+        root=root.read_bytes() if root else None,
+        channel=channel,
     )
     _emit(render_for(spec, dist or project / "release" / "dist", choices), output)
 
@@ -120,7 +132,7 @@ def env(name: str, output: Path | None, project: Path) -> None:
 
     \b
     Example:
-      toolkit render env verdaccio -o .env
+      toolkit render env verdaccio -o .env.example
     """
     _emit(env_file(load_agent(name, project)), output)
 
@@ -138,8 +150,15 @@ def _emit(file: RenderedFile, output: Path | None) -> None:
     if output is None:
         click.echo(file.text, nl=False)
         return
+    if output.name == ".env" and output.exists():
+        raise ConfigError(
+            f"{output} is there already",
+            why="it may hold values that stand nowhere else",
+            hint="write to another name, such as .env.example, and compare",
+        )
+    mode = 0o600 if output.name == ".env" else file.mode
     output.touch(mode=0o600)
-    output.chmod(file.mode & 0o700)
+    output.chmod(mode & 0o700)
     output.write_text(file.text, encoding="utf-8")
-    output.chmod(file.mode)
+    output.chmod(mode)
     click.echo(f"wrote {output}", err=True)

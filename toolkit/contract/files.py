@@ -8,6 +8,7 @@ from posixpath import join, normpath
 
 from toolkit.contract.model import Check, Expected, required_variables, unknown
 from toolkit.facts import HostFacts, PathFact
+from toolkit.host.layout import MARKER
 
 RUNNING = "running"
 ABSENT = PathFact("absent")
@@ -26,14 +27,14 @@ def home_folder(expected: Expected, facts: HostFacts) -> Check:
 def release_whole(expected: Expected, facts: HostFacts) -> Check:
     """The version's folder is there, with the mark that is written last."""
     folder = facts.paths.get(expected.folder, ABSENT)
-    mark = facts.paths.get(f"{expected.folder}/.complete", ABSENT)
+    mark = facts.paths.get(f"{expected.folder}/{MARKER}", ABSENT)
     clause = f"{expected.folder}, whole"
     if "unknown" in (folder.kind, mark.kind):
         return unknown("release", clause, folder.problem or mark.problem)
     if folder.kind != "folder":
         return Check("release", False, _describe(folder), clause)
     whole = mark.kind == "file"
-    return Check("release", whole, clause if whole else "a folder without .complete", clause)
+    return Check("release", whole, clause if whole else f"a folder without {MARKER}", clause)
 
 
 def release_protected(expected: Expected, facts: HostFacts) -> Check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 from dataclasses import dataclass
@@ -20,11 +19,6 @@ class Account:
     uid: int
     gid: int
     home: str
-
-    @property
-    def group(self) -> str:
-        """The name of the user's own group."""
-        return grp.getgrgid(self.gid).gr_name
 
 
 def find_account(name: str) -> Account | None:

@@ -9,21 +9,22 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
 from toolkit import __version__
+from toolkit.host.choice import Wanted
 from toolkit.host.direct import supervise
 from toolkit.host.envfile import parse_env, parse_settings
-from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted, Unsupported, UsageError
-from toolkit.host.fetch import Source
-from toolkit.host.install import install
-from toolkit.host.layout import Layout, this_platform
+from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted, UsageError
+from toolkit.host.install import install, require_ours
+from toolkit.host.layout import Layout
+from toolkit.host.locate import Located, pinned, trusted
 from toolkit.host.lock import locked
 from toolkit.host.release import default_home
 from toolkit.host.request import Request, Say
-from toolkit.host.stage import tarball_url
 from toolkit.host.status import status
 from toolkit.host.uninstall import uninstall
 
@@ -46,12 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.run(arguments))
     except AgentctlError as error:
         return _fail(error)
-    except PermissionError as error:
-        return _fail(NotPermitted(f"{error}", hint="run the command with sudo"))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return _fail(_disk_full(error))
+        return _fail(_of_system(error))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return INTERRUPTED
@@ -64,12 +61,15 @@ def _fail(error: AgentctlError) -> int:
     return error.exit_code
 
 
-def _disk_full(error: OSError) -> DiskFull:
-    where = f" ({error.filename})" if error.filename else ""
-    return DiskFull(
-        f"the disk is full{where}; what ran before runs on",
-        hint="make room, then run the same command again",
-    )
+def _of_system(error: OSError) -> AgentctlError:
+    """Say what the system refused, where no step knew better."""
+    what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    again = "then run the same command again"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"the disk is full: {what}", hint=f"make room, {again}")
+    if isinstance(error, PermissionError):
+        return NotPermitted(what, hint="run the command with sudo")
+    return AgentctlError(what, hint=f"mend that, {again}")
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -97,15 +97,20 @@ def _add_install(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     verb = verbs.add_parser("install", help="install a version, start it and wait for its health")
     verb.add_argument("name", help="the agent's name")
     verb.add_argument("--service", help="the service's name (default: the agent's)")
-    verb.add_argument("--version", required=True, help="the version to install")
+    which = verb.add_mutually_exclusive_group(required=True)
+    which.add_argument("--version", help="the version to install")
+    which.add_argument("--channel", help="install what this channel has for this host")
     verb.add_argument("--store", required=True, help="where the tarballs are: a URL or a folder")
-    verb.add_argument(
+    trust = verb.add_mutually_exclusive_group(required=True)
+    trust.add_argument(
+        "--root", type=Path, help="believe the store's metadata that this root metadata leads to"
+    )
+    trust.add_argument(
         "--tarball",
         nargs=3,
         action="append",
-        required=True,
         metavar=("PLATFORM", "FILE", "SHA256"),
-        help="a tarball and its hash; may be repeated",
+        help="believe this hash of a tarball; may be repeated",
     )
     verb.add_argument("--process-manager", default="systemd", help="systemd, pm2 or direct")
     verb.add_argument("--home", type=Path, help="where to install (default: /opt/SERVICE)")
@@ -158,9 +163,15 @@ def _own_folder() -> Path:
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    request = _request(arguments)
-    with locked(request.home):
-        changed = install(request, _say(quiet=arguments.json), _now)
+    service = arguments.service or arguments.name
+    home = (arguments.home or Path(default_home(service))).absolute()
+    settings = parse_settings(sys.stdin.buffer.read()) if arguments.settings_stdin else {}
+    say = _say(quiet=arguments.json)
+    layout = Layout(home)
+    with locked(layout), _left_as_found(layout):
+        require_ours(layout)
+        request = _request(arguments, home, _locate(arguments, home, say), settings)
+        changed = install(request, say, _now)
     if arguments.json:
         outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
         print(json.dumps(outcome))
@@ -171,34 +182,44 @@ def _install(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _request(arguments: argparse.Namespace) -> Request:
-    service = arguments.service or arguments.name
-    platform, source = _pick(arguments.tarball, arguments.store)
-    settings = parse_settings(sys.stdin.buffer.read()) if arguments.settings_stdin else {}
+@contextmanager
+def _left_as_found(layout: Layout) -> Iterator[None]:
+    """Where nothing was begun, leave no folder with nothing but a lock behind."""
+    try:
+        yield
+    except AgentctlError:
+        if list(layout.home.iterdir()) == [layout.lock]:
+            layout.lock.unlink()
+            layout.home.rmdir()
+        raise
+
+
+def _locate(arguments: argparse.Namespace, home: Path, say: Say) -> Located:
+    if arguments.root is None:
+        if arguments.version is None:
+            raise UsageError(
+                "a channel says nothing without signed metadata", hint="name it by --root"
+            )
+        return pinned(arguments.tarball, arguments.store, arguments.version)
+    say.step(f"check the metadata of {arguments.store}")
+    wanted = Wanted(arguments.name, arguments.version, arguments.channel)
+    return trusted(home, arguments.store, arguments.root, wanted, _clock)
+
+
+def _request(
+    arguments: argparse.Namespace, home: Path, located: Located, settings: dict[str, str]
+) -> Request:
     return Request(
         name=arguments.name,
-        service=service,
-        version=arguments.version,
-        platform=platform,
-        source=source,
+        service=arguments.service or arguments.name,
+        version=located.version,
+        platform=located.platform,
+        source=located.source,
         manager=arguments.process_manager,
-        home=(arguments.home or Path(default_home(service))).absolute(),
+        home=home,
         user=arguments.user or os.environ.get("SUDO_USER") or os.environ.get("USER", "root"),
         engine=Path(sys.argv[0]).read_bytes(),
         settings=settings,
-    )
-
-
-def _pick(tarballs: list[list[str]], store: str) -> tuple[str, Source]:
-    """Take the tarball for this machine, or the one that fits every machine."""
-    here = this_platform()
-    for platform, file, sha256 in tarballs:
-        if platform in (here, "any"):
-            return here, Source(tarball_url(store, file), sha256)
-    known = ", ".join(platform for platform, _, _ in tarballs)
-    raise Unsupported(
-        f"this version was released for {known}, and this machine is {here}",
-        hint="use a machine of such a platform, or release the agent for this one",
     )
 
 
@@ -226,8 +247,8 @@ def _uninstall(arguments: argparse.Namespace) -> int:
     layout = Layout(arguments.home)
     if not layout.home.is_dir():
         raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
-    with locked(layout.home):
-        uninstall(layout, _say(quiet=False), keep_data=arguments.keep_data)
+    with locked(layout):
+        uninstall(layout, _say(quiet=False), _now, keep_data=arguments.keep_data)
     print(f"[INFO] {layout.home.name} was uninstalled")
     return 0
 
@@ -244,7 +265,11 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return _clock().isoformat(timespec="seconds")
+
+
+def _clock() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def _say(*, quiet: bool) -> Say:

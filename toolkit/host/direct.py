@@ -18,7 +18,7 @@ from toolkit.host.accounts import Account
 from toolkit.host.commands import switch_user
 from toolkit.host.envfile import parse_env
 from toolkit.host.errors import CommandFailed, NotPermitted
-from toolkit.host.files import make_folder
+from toolkit.host.files import last_lines, make_folder
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Process
 from toolkit.host.release import (
@@ -54,29 +54,29 @@ class Direct:
         """Say whether the folder for process ids is there; there is nothing else."""
         return installation.layout.run.is_dir()
 
-    def configure(self, installation: Installation) -> Mapping[str, Any]:
-        """Make the folder for process ids."""
-        make_folder(installation.layout.run, 0o755, installation.account)
+    def foresee(self, installation: Installation) -> Mapping[str, Any]:
+        """Give nothing: the folder says it all."""
+        del installation
         return {}
 
+    def configure(self, installation: Installation) -> None:
+        """Make the folder for process ids."""
+        make_folder(installation.layout.run, 0o755, installation.account)
+
     def start(self, installation: Installation) -> None:
-        """End the supervisor that is there and start another."""
+        """End the supervisor that is there and start another, as the service's user."""
         layout, account = installation.layout, installation.account
         _stop(layout)
-        log = layout.logs / LOG
-        with log.open("ab") as output:
-            if os.geteuid() == 0:
-                os.fchown(output.fileno(), account.uid, account.gid)
-            subprocess.Popen(
-                [sys.executable, str(layout.agentctl), "supervise", "--home", str(layout.home)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd="/",
-                env=_supervisor_environment(account),
-                **switch_user(account),
-            )
+        subprocess.Popen(
+            [sys.executable, str(layout.agentctl), "supervise", "--home", str(layout.home)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            env=_supervisor_environment(account),
+            **switch_user(account),
+        )
         _wait_for(layout, present=True)
 
     def process(self, installation: Installation) -> Process:
@@ -91,9 +91,7 @@ class Direct:
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the last lines of logs/agent.log."""
         path = installation.layout.logs / LOG
-        if not path.exists():
-            return ""
-        return "\n".join(path.read_text("utf-8", errors="replace").splitlines()[-lines:])
+        return "\n".join(last_lines(path, lines, installation.account))
 
     def remove(self, layout: Layout, service: str, details: Mapping[str, Any]) -> None:
         """End the supervisor, and with it the service."""
@@ -104,6 +102,7 @@ class Direct:
 def supervise(home: Path) -> None:
     """Run the service until SIGTERM: start it, wait, and start it again after its delay."""
     layout = Layout(home)
+    _write_to_log(layout.logs / LOG)
     stopping = _Stopping()
     _write_id(layout.run / "supervisor.pid", os.getpid())
     restarts = 0
@@ -115,6 +114,14 @@ def supervise(home: Path) -> None:
     finally:
         for name in ("agent.pid", "restarts", "supervisor.pid"):
             (layout.run / name).unlink(missing_ok=True)
+
+
+def _write_to_log(path: Path) -> None:
+    """Send what this process and its children print to the log, from here on."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
 
 
 class _Stopping:
@@ -147,7 +154,7 @@ def _run_once(layout: Layout, restarts: int, stopping: _Stopping) -> float:
         start_new_session=True,
     )
     _write_id(layout.run / "agent.pid", child.pid)
-    (layout.run / "restarts").write_text(f"{restarts}\n", "ascii")
+    _write_whole(layout.run / "restarts", f"{restarts}\n")
     _wait_or_end(child, stopping)
     # What the service left behind would hold its port.
     _signal_group(child.pid, signal.SIGKILL)
@@ -188,11 +195,18 @@ def _supervisor_environment(account: Account) -> dict[str, str]:
 
 
 def _stop(layout: Layout) -> None:
-    pid = _alive(layout.run / "supervisor.pid")
-    if pid is None:
-        return
-    os.kill(pid, signal.SIGTERM)
-    _wait_for(layout, present=False)
+    """End the supervisor, and a service that has outlived it."""
+    supervisor = _alive(layout.run / "supervisor.pid")
+    if supervisor is not None:
+        os.kill(supervisor, signal.SIGTERM)
+        _wait_for(layout, present=False)
+    agent = _alive(layout.run / "agent.pid")
+    if agent is not None:
+        _signal_group(agent, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while _alive(layout.run / "agent.pid") is not None and time.monotonic() < deadline:
+            time.sleep(TICK)
+        _signal_group(agent, signal.SIGKILL)
 
 
 def _wait_for(layout: Layout, *, present: bool) -> None:
@@ -208,9 +222,15 @@ def _wait_for(layout: Layout, *, present: bool) -> None:
 
 
 def _alive(path: Path) -> int | None:
-    """Give the process id in `path` if it still belongs to the process that it was written for."""
+    """Give the process id in `path` if it still belongs to the process that it was written for.
+
+    Whoever wrote the file must own the process: else the service's user could have root end
+    another's.
+    """
     try:
         pid, started = (int(number) for number in path.read_text("ascii").split())
+        if path.lstat().st_uid != Path(f"/proc/{pid}").stat().st_uid:
+            return None
     except (FileNotFoundError, ValueError):
         return None
     return pid if _started(pid) == started else None
@@ -227,8 +247,12 @@ def _started(pid: int) -> int | None:
 
 def _write_id(path: Path, pid: int) -> None:
     """Write a process id and when that process began, since ids are given again."""
+    _write_whole(path, f"{pid} {_started(pid) or 0}\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
     temporary = path.with_suffix(".new")
-    temporary.write_text(f"{pid} {_started(pid) or 0}\n", "ascii")
+    temporary.write_text(text, "ascii")
     temporary.replace(path)
 
 

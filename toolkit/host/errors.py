@@ -62,6 +62,10 @@ class BadRelease(AgentctlError):
     exit_code = 23
 
 
+class TooOld(BadRelease):
+    """The release wants a newer agentctl than this one."""
+
+
 class MissingSetting(AgentctlError):
     """A variable that the agent requires was not given."""
 
@@ -78,3 +82,71 @@ class Unhealthy(AgentctlError):
     """The service was started, but its health gate did not hold."""
 
     exit_code = 30
+
+
+class TrustFault(AgentctlError):
+    """What the store serves can't be trusted, or does not hold what was asked for."""
+
+    exit_code = 49
+
+
+class Expired(TrustFault):
+    """Metadata ran out: nobody signed it anew, or an old copy is served (a freeze)."""
+
+    exit_code = 40
+
+    def __init__(self, message: str, *, role: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.role = role
+
+
+class RolledBack(TrustFault):
+    """The store serves older metadata than this host has seen (a replay)."""
+
+    exit_code = 41
+
+
+class MixedUp(TrustFault):
+    """Metadata files do not belong together, or one of them was changed."""
+
+    exit_code = 42
+
+
+class NotSigned(TrustFault):
+    """Metadata lacks the signatures that it must have."""
+
+    exit_code = 43
+
+
+class EndlessData(TrustFault):
+    """The store sends more than a file may have."""
+
+    exit_code = 44
+
+
+class UnknownTarget(TrustFault):
+    """The signed metadata does not name what was asked for."""
+
+    exit_code = 45
+
+
+class ClockWrong(TrustFault):
+    """This host's clock is wrong, so that nothing can be said of what is too old."""
+
+    exit_code = 46
+
+
+class OtherRoot(TrustFault):
+    """The root that was given is not the one that this host trusts, nor leads to or from it."""
+
+    exit_code = 47
+
+
+class Yanked(TrustFault):
+    """The version was taken back by those who published it."""
+
+    exit_code = 48
+
+
+class BadMetadata(TrustFault):
+    """A metadata file can't be read, or holds what this agentctl does not understand."""

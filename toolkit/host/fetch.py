@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import time
@@ -11,9 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.host.errors import DownloadFailed, HashMismatch, UsageError
+from toolkit.host.errors import DownloadFailed, EndlessData, HashMismatch, UsageError
 
 CHUNK = 1 << 20
+# Slower than SLOWEST bytes a second over WINDOW seconds is no download but a way to hold a host.
+SLOWEST = 1000
+WINDOW = 60.0
 PAUSES = (1.0, 2.0, 4.0)
 SCHEMES = ("https://", "http://", "file://")
 TIMEOUT = 30.0
@@ -23,10 +27,14 @@ Report = Callable[[int, "int | None"], None]
 
 @dataclass(frozen=True)
 class Source:
-    """A published file: where it is, and the SHA-256 (hex) that it must have."""
+    """A published file: where it is, and the SHA-256 (hex) that it must have.
+
+    `size` is its length in bytes, where that was signed: nothing beyond it is read.
+    """
 
     url: str
     sha256: str
+    size: int | None = None
 
 
 class _Passing(Exception):
@@ -37,35 +45,37 @@ def download(source: Source, target: Path, report: Report) -> None:
     """Fetch `source` to `target`, going on with what an earlier run left there.
 
     `report` is told the bytes that are here and the bytes in all. Raises DownloadFailed
-    (nothing of it condemns the release), or HashMismatch, after which `target` is gone.
+    (nothing of it condemns the release), HashMismatch or EndlessData, after which `target`
+    is gone.
     """
     if not source.url.startswith(SCHEMES):
         raise UsageError(f"{source.url} is no http, https or file address")
     continued = target.exists()
-    _fetch_with_pauses(source.url, target, report)
+    _fetch_with_pauses(source, target, report)
     if continued and sha256_of(target) != source.sha256:
         # What an earlier run left may be damaged, by a power cut for one; start afresh.
         target.unlink()
-        _fetch_with_pauses(source.url, target, report)
+        _fetch_with_pauses(source, target, report)
     _check(source, target)
 
 
-def _fetch_with_pauses(url: str, target: Path, report: Report) -> None:
+def _fetch_with_pauses(source: Source, target: Path, report: Report) -> None:
     for pause in (*PAUSES, None):
         try:
-            _fetch(url, target, report)
+            _fetch(source, target, report)
             return
         except _Passing as fault:
             if pause is None:
                 raise DownloadFailed(
-                    f"{url} could not be fetched in {len(PAUSES) + 1} tries: {fault}",
+                    f"{source.url} could not be fetched in {len(PAUSES) + 1} tries: {fault}",
                     hint="check this host's network and the store; the same command goes on "
                     "where this one stopped",
                 ) from fault
             time.sleep(pause)
 
 
-def _fetch(url: str, target: Path, report: Report) -> None:
+def _fetch(source: Source, target: Path, report: Report) -> None:
+    url = source.url
     here = target.stat().st_size if target.exists() else 0
     request = urllib.request.Request(url)  # noqa: S310 - `download` checked the scheme
     if here:
@@ -73,12 +83,14 @@ def _fetch(url: str, target: Path, report: Report) -> None:
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
             resumed = response.status == 206
-            _copy(response, target, here if resumed else 0, report)
+            _copy(response, target, here if resumed else 0, report, source)
     except urllib.error.HTTPError as error:
         _http_error(url, target, error)
     except urllib.error.URLError as error:
         raise _Passing(str(error.reason)) from error
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise _Passing(repr(error)) from error
 
 
@@ -102,17 +114,50 @@ def _http_error(url: str, target: Path, error: urllib.error.HTTPError) -> None:
     ) from error
 
 
-def _copy(response: http.client.HTTPResponse, target: Path, start: int, report: Report) -> None:
+class Pace:
+    """Says of a download whether it got slower than SLOWEST."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._bytes = 0
+
+    def too_slow(self, arrived: int) -> bool:
+        """Note that `arrived` more bytes came."""
+        self._bytes += arrived
+        if time.monotonic() < self._since + WINDOW:
+            return False
+        slow = self._bytes < SLOWEST * WINDOW
+        self._since, self._bytes = time.monotonic(), 0
+        return slow
+
+
+def _copy(
+    response: http.client.HTTPResponse, target: Path, start: int, report: Report, source: Source
+) -> None:
     length = response.headers.get("Content-Length")
     total = start + int(length) if length else None
     here = start
+    pace = Pace()
     with target.open("ab" if start else "wb") as file:
-        while chunk := response.read(CHUNK):
-            file.write(chunk)
+        # What is there is read at once, since a full CHUNK may never come.
+        while chunk := response.read1(CHUNK):
             here += len(chunk)
+            if source.size is not None and here > source.size:
+                target.unlink()
+                raise _endless(source)
+            file.write(chunk)
             report(here, total)
+            if pace.too_slow(len(chunk)):
+                raise _Passing(f"it came at less than {SLOWEST} bytes a second")
     if total is not None and here < total:
         raise _Passing(f"the connection ended after {here} of {total} bytes")
+
+
+def _endless(source: Source) -> EndlessData:
+    return EndlessData(
+        f"{source.url} is longer than the {source.size} bytes that were signed",
+        hint="nothing was installed; run it again, and if it stays so, do not trust this store",
+    )
 
 
 def _check(source: Source, target: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 from pathlib import Path
 
 from toolkit.host.accounts import Account
+
+# How much of a log's end is looked at for its last lines.
+LOG_BYTES = 64 * 1024
 
 
 def write_atomic(path: Path, data: bytes, mode: int, owner: Account | None = None) -> None:
@@ -31,6 +35,11 @@ def write_atomic(path: Path, data: bytes, mode: int, owner: Account | None = Non
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Give the files in `folder` that a run was writing when it was killed."""
+    return list(folder.glob(".*.new"))
 
 
 def write_if_changed(path: Path, data: bytes, mode: int, owner: Account | None = None) -> bool:
@@ -84,3 +93,24 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def last_lines(path: Path, lines: int, owner: Account) -> list[str]:
+    """Give the last lines of a log that a service wrote; none where it is not the service's own.
+
+    The service may write to its folder, so what stands there may be a link to another's file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return [f"({path} is a link: it is not read)"]
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_uid not in (owner.uid, os.geteuid()):
+            return [f"({path} is no log of {owner.name}: it is not read)"]
+        file.seek(max(0, status.st_size - LOG_BYTES))
+        return file.read().decode("utf-8", "replace").splitlines()[-lines:]

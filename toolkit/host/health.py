@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import time
 import urllib.error
@@ -66,8 +67,8 @@ def _http(target: list[str], installation: Installation) -> str | None:
             return None
     except urllib.error.HTTPError as error:
         return f"{target[0]} answered {error.code} {error.reason}"
-    except (OSError, ValueError) as error:
-        return f"{target[0]} did not answer: {getattr(error, 'reason', error)}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return f"{target[0]} did not answer: {getattr(error, 'reason', None) or repr(error)}"
 
 
 def _tcp(target: list[str], installation: Installation) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +20,14 @@ from toolkit.host.accounts import (
     this_account,
 )
 from toolkit.host.envfile import merge_env, parse_env
-from toolkit.host.errors import AgentctlError, MissingSetting, NotPermitted
-from toolkit.host.files import make_folder, point_link, write_atomic, write_if_changed
+from toolkit.host.errors import AgentctlError, MissingSetting, UsageError
+from toolkit.host.files import (
+    make_folder,
+    point_link,
+    unfinished,
+    write_atomic,
+    write_if_changed,
+)
 from toolkit.host.health import wait_until_healthy
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
@@ -54,16 +60,25 @@ def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ..
 
 def _prepare(request: Request, layout: Layout, now: Callable[[], str]) -> None:
     """Make the folder, with the engine and a first state, so that uninstall works from here on."""
-    try:
-        make_folder(layout.home, 0o755)
-    except PermissionError as error:
-        raise NotPermitted(
-            f"{layout.home} can't be written by this user", hint="run the command with sudo"
-        ) from error
-    write_if_changed(layout.agentctl, request.engine, 0o755)
-    make_folder(layout.releases, 0o755)
+    require_ours(layout)
     if read_state(layout) is None:
         write_state(layout, _first_state(request, now()))
+    make_folder(layout.home, 0o755)
+    write_if_changed(layout.agentctl, request.engine, 0o755)
+    make_folder(layout.releases, 0o755)
+
+
+def require_ours(layout: Layout) -> None:
+    """Refuse a folder that is somebody's: an uninstallation would take its files away."""
+    if read_state(layout) is not None:
+        return
+    ours = {*layout.own, *unfinished(layout.home)}
+    others = sorted(path.name for path in layout.home.iterdir() if path not in ours)
+    if others:
+        raise UsageError(
+            f"{layout.home} holds files that agentctl did not make: {', '.join(others[:5])}",
+            hint="move them away, or install into a folder that is new or empty",
+        )
 
 
 def _first_state(request: Request, at: str) -> State:
@@ -86,20 +101,36 @@ def _first_state(request: Request, at: str) -> State:
 def _account(request: Request, release: Release, layout: Layout) -> Account:
     """Give the user that runs the service; makes it where the release wants one of its own.
 
-    In a private folder nothing of the system is changed: there the caller runs it.
+    In a private folder nothing of the system is changed: there the caller runs it. Whoever
+    installed it first stays its user, so that a colleague's run takes no files from them.
     """
     if os.geteuid() != 0:
         return this_account()
+    state = read_state(layout)
     name = release.service.user
     if name is None or str(layout.home) != default_home(request.service):
-        return existing_account(request.user)
+        return existing_account(state.user if state else request.user)
     account = find_account(name)
     if account is None:
-        account = create_account(name, layout.home)
-        state = read_state(layout)
         if state is not None:
+            # Noted first: a user that was made and forgotten would stay for ever.
             write_state(layout, replace(state, created_user=True, user=name))
+        account = create_account(name, layout.home)
     return account
+
+
+@dataclass
+class _Progress:
+    """How far an installation is: which manager has the service now, and what it must be told.
+
+    The former manager keeps the service until it was left, however often that takes.
+    """
+
+    before: State
+
+    def __post_init__(self) -> None:
+        self.manager = self.before.manager
+        self.details: Mapping[str, Any] = self.before.details
 
 
 @dataclass(frozen=True)
@@ -117,33 +148,33 @@ class _Work:
         return self.installation.layout
 
     def activate(self) -> tuple[str, ...]:
-        before = read_state(self.layout)
+        before = read_state(self.layout) or _first_state(self.request, self.now())
         self._folders()
         settings = self._settings_text()
         steps = plan(self.request.version, self.request.manager, self._facts(before, settings))
-        changing = tuple(step for step in steps if step not in CHECKS)
-        details = dict(before.details) if before and before.manager == self.manager.name else {}
+        progress = _Progress(before)
         actions: dict[str, Callable[[], None]] = {
-            "leave": lambda: self._leave(before),
+            "leave": lambda: self._leave(progress),
             "settings": lambda: self._write_settings(settings),
             "switch": self._switch,
-            "configure": lambda: details.update(self._configure(details)),
+            "configure": lambda: self._configure(progress),
             "start": lambda: self.manager.start(self.installation),
             "health": self._health,
         }
+        changing = tuple(step for step in steps if step not in CHECKS)
         try:
             for step in steps:
                 self.say.step(self._wording(step))
                 if step in changing:
-                    self._record("installing", f"{step} is under way", before, details)
+                    self._record(progress, "installing", f"{step} is under way")
                 actions[step]()
-        except AgentctlError as error:
+        except (AgentctlError, OSError) as error:
             # The fault itself matters more than that it could not be noted on a full disk.
             with suppress(OSError):
-                self._record("failed", error.message.splitlines()[0], before, details)
+                self._record(progress, "failed", str(error).splitlines()[0])
             raise
-        if changing or before is None or before.outcome != "running":
-            self._record("running", "its health gate held", before, details)
+        if changing or before.outcome != "running":
+            self._record(progress, "running", "its health gate held")
         return changing
 
     def _wording(self, step: str) -> str:
@@ -165,12 +196,18 @@ class _Work:
         for folder in (self.layout.logs, self.layout.workspace):
             make_folder(folder, 0o750, self.installation.account)
 
-    def _facts(self, before: State | None, settings: str) -> Facts:
+    def _facts(self, before: State, settings: str) -> Facts:
         version = self.layout.running_version()
         configured = version == self.request.version and self.manager.configured(self.installation)
         running = configured and self.manager.process(self.installation).running
-        manager = before.manager if before and version is not None else None
-        return Facts(version, manager, self._settings_differ(settings), configured, running)
+        return Facts(
+            version=version,
+            manager=before.manager if version is not None else None,
+            interrupted=before.outcome != "running",
+            settings_differ=self._settings_differ(settings),
+            configured=configured,
+            running=running,
+        )
 
     def _settings_text(self) -> str:
         """Give what .env must hold; raises MissingSetting where a required one has no value."""
@@ -202,36 +239,45 @@ class _Work:
     def _write_settings(self, text: str) -> None:
         write_atomic(self.layout.env, text.encode(), 0o600, self.installation.account)
 
-    def _leave(self, before: State | None) -> None:
-        if before is not None:
-            MANAGERS[before.manager].remove(self.layout, before.service, before.details)
+    def _leave(self, progress: _Progress) -> None:
+        former = MANAGERS[progress.manager]
+        former.remove(self.layout, progress.before.service, progress.details)
+        progress.manager, progress.details = self.manager.name, {}
 
     def _switch(self) -> None:
         point_link(self.layout.current, self.layout.release(self.request.version))
 
-    def _configure(self, details: dict[str, Any]) -> dict[str, Any]:
-        """Configure the manager; what an earlier run made of it is still ours to take away."""
-        made = {key: True for key, value in details.items() if key.startswith("made_") and value}
-        return {**self.manager.configure(self.installation), **made}
+    def _configure(self, progress: _Progress) -> None:
+        """Configure the manager; what it is about to make is noted first, to be taken away later.
+
+        What an earlier run made is still ours, though this one finds it there.
+        """
+        made = {
+            key: True
+            for key, value in progress.details.items()
+            if key.startswith("made_") and value
+        }
+        progress.manager = self.manager.name
+        progress.details = {**self.manager.foresee(self.installation), **made}
+        self._record(progress, "installing", "configure is under way")
+        self.manager.configure(self.installation)
 
     def _health(self) -> None:
         wait_until_healthy(self.manager, self.installation, self.say.step)
 
-    def _record(
-        self, outcome: str, reason: str, before: State | None, details: dict[str, Any]
-    ) -> None:
-        first = before or _first_state(self.request, self.now())
-        previous = first.version if first.version != self.request.version else first.previous
+    def _record(self, progress: _Progress, outcome: str, reason: str) -> None:
+        before = progress.before
+        version = self.request.version
         state = replace(
-            first,
-            version=self.request.version,
-            manager=self.manager.name,
+            before,
+            version=version,
+            manager=progress.manager,
             user=self.installation.account.name,
             sha256=self.request.source.sha256,
             outcome=outcome,
             reason=reason,
             at=self.now(),
-            previous=previous,
-            details=details,
+            previous=before.version if before.version != version else before.previous,
+            details=progress.details,
         )
         write_state(self.layout, state)

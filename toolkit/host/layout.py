@@ -9,6 +9,7 @@ from pathlib import Path
 from toolkit.host.errors import Unsupported
 
 MARKER = ".complete"
+MACHINE_ID = Path("/etc/machine-id")
 PLATFORMS = {"x86_64": "linux-x64", "aarch64": "linux-arm64"}
 
 
@@ -59,6 +60,27 @@ class Layout:
         return self.home / "state.json"
 
     @property
+    def trust(self) -> Path:
+        """The store's metadata that was verified last, its trusted root among it."""
+        return self.home / "trust"
+
+    @property
+    def lock(self) -> Path:
+        """What one agentctl holds while it works."""
+        return self.home / ".lock"
+
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """All that may be removed with the service; anything else is somebody else's.
+
+        `agentctl` and the state come last: while they are there, an uninstallation that was
+        cut off can be made again.
+        """
+        first = (self.current, self.releases, self.incoming, self.run, self.logs, self.workspace)
+        managers = (self.home / "ecosystem.config.js", self.home / "pm2")
+        return (*first, self.env, *managers, self.trust, self.lock, self.agentctl, self.state)
+
+    @property
     def agentctl(self) -> Path:
         """The engine that installed the service."""
         return self.home / "agentctl"
@@ -95,3 +117,11 @@ def this_platform() -> str:
             hint=f"use a host with one of {', '.join(PLATFORMS)}",
         )
     return PLATFORMS[machine]
+
+
+def machine_id() -> str:
+    """Give the name that systemd gave this machine; empty where it has none (machine-id(5))."""
+    try:
+        return MACHINE_ID.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""

@@ -6,30 +6,36 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from toolkit.host.errors import Busy, NotPermitted
+from toolkit.host.errors import Busy, NotPermitted, UsageError
+from toolkit.host.layout import Layout
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the service's folder; the kernel lets go when this process ends, however it ends.
+def locked(layout: Layout) -> Iterator[None]:
+    """Hold the service's lock; the kernel lets go when this process ends, however it ends.
 
+    The file is for its owner alone: whoever may read a file may lock it, and block the others.
     Raises Busy where another agentctl holds it.
     """
     try:
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        layout.home.mkdir(mode=0o755, parents=True, exist_ok=True)
+        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except PermissionError as error:
         raise NotPermitted(
-            f"{folder} can't be used by this user", hint="run the command with sudo"
+            f"{layout.home} can't be used by this user", hint="run the command with sudo"
+        ) from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"{layout.home} is no folder", hint="name another one with --home"
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
         raise Busy(
-            f"another agentctl works in {folder}", hint="wait until it has ended, then try again"
+            f"another agentctl works in {layout.home}",
+            hint="wait until it has ended, then try again",
         ) from error
     finally:
         os.close(descriptor)

@@ -49,8 +49,14 @@ class Manager(Protocol):
     def configured(self, installation: Installation) -> bool:
         """Say whether `configure` would change nothing."""
 
-    def configure(self, installation: Installation) -> Mapping[str, Any]:
-        """Tell the manager of the service; gives what `remove` must know later."""
+    def foresee(self, installation: Installation) -> Mapping[str, Any]:
+        """Give what `remove` must know, before `configure` makes anything.
+
+        A key that begins with `made_` says that `configure` is about to make that thing.
+        """
+
+    def configure(self, installation: Installation) -> None:
+        """Tell the manager of the service."""
 
     def start(self, installation: Installation) -> None:
         """Start the service, or start it anew with what is now configured."""

@@ -11,12 +11,15 @@ CHECKS = ("health",)
 class Facts:
     """What stands on the host, for a release that is staged.
 
-    `version` and `manager` are those that are in use now, None for neither; `configured`
-    says whether the wanted manager knows all that it must, `running` whether it runs it.
+    `version` and `manager` are those that are in use now, None for neither; `interrupted`
+    says that an earlier run changed something and did not come to its end, so that what runs
+    may be older than what is configured; `configured` says whether the wanted manager knows
+    all that it must, `running` whether it runs the service.
     """
 
     version: str | None
     manager: str | None
+    interrupted: bool
     settings_differ: bool
     configured: bool
     running: bool
@@ -30,7 +33,7 @@ def plan(version: str, manager: str, facts: Facts) -> tuple[str, ...]:
     """
     leave = facts.manager not in (None, manager)
     switch = facts.version != version
-    configure = leave or switch or not facts.configured
+    configure = leave or switch or facts.interrupted or not facts.configured
     start = configure or facts.settings_differ or not facts.running
     wanted = {
         "leave": leave,

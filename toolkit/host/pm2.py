@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.host.accounts import Account, existing_account
+from toolkit.host.accounts import Account, find_account
 from toolkit.host.commands import run
 from toolkit.host.errors import CommandFailed, NotPermitted, Unsupported
-from toolkit.host.files import point_link, remove_tree, write_if_changed
+from toolkit.host.files import last_lines, point_link, remove_tree, write_if_changed
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Process
 from toolkit.host.release import NODE, PM2, SYSTEM_PATH, UNITS, default_home
@@ -50,24 +50,26 @@ class Pm2:
             and _find(installation) is not None
         )
 
-    def configure(self, installation: Installation) -> Mapping[str, Any]:
-        """Put ecosystem.config.js in its place and have PM2 start at boot."""
+    def foresee(self, installation: Installation) -> Mapping[str, Any]:
+        """Give whose PM2 it is, and what of it is not there yet."""
         account = installation.account
-        program = _program(installation)
-        details = {
-            "program": list(program),
+        return {
+            "program": list(_program(installation)),
             "user": account.name,
             "made_home": not _pm2_home(account).exists(),
             "made_boot_unit": not _boot_unit(account).exists(),
         }
-        home = installation.layout.home
+
+    def configure(self, installation: Installation) -> None:
+        """Put ecosystem.config.js in its place and have PM2 start at boot."""
+        account, home = installation.account, installation.layout.home
+        program = _program(installation)
         point_link(home / ECOSYSTEM, installation.layout.current / UNITS / ECOSYSTEM)
         if len(program) > 1:
             wrapper = f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n'
             write_if_changed(home / "pm2", wrapper.encode(), 0o755)
-        if details["made_boot_unit"]:
+        if not _boot_unit(account).exists():
             self._start_at_boot(program, account, "startup")
-        return details
 
     def start(self, installation: Installation) -> None:
         """Delete the app and start it from its file, so that nothing old is kept."""
@@ -88,18 +90,15 @@ class Pm2:
 
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the last lines of the app's two log files."""
-        texts = []
-        for name in ("pm2-out.log", "pm2-error.log"):
-            path = installation.layout.logs / name
-            if path.exists():
-                texts += path.read_text("utf-8", errors="replace").splitlines()[-lines:]
-        return "\n".join(texts)
+        folder, owner = installation.layout.logs, installation.account
+        names = ("pm2-out.log", "pm2-error.log")
+        return "\n".join(line for name in names for line in last_lines(folder / name, lines, owner))
 
     def remove(self, layout: Layout, service: str, details: Mapping[str, Any]) -> None:
         """Delete the app; where it was the last one of a PM2 that came with it, that goes too."""
-        account = existing_account(details["user"])
-        program = tuple(details["program"])
-        if Path(program[0]).exists():
+        account = find_account(details["user"]) if "user" in details else None
+        program = tuple(details.get("program", ()))
+        if account is not None and Path(program[0]).exists():
             if any(app["name"] == service for app in _apps(program, account)):
                 _call(program, account, "delete", service)
                 _call(program, account, "save", "--force")

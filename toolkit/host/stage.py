@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import urllib.parse
 from pathlib import Path
 
-from toolkit.host.errors import UsageError
+from toolkit.host.errors import DiskFull, UsageError
 from toolkit.host.fetch import Source, download
 from toolkit.host.files import make_folder, remove_tree, write_atomic
 from toolkit.host.layout import Layout
@@ -32,6 +33,19 @@ def stage(request: Request, layout: Layout, say: Say) -> bool:
             f"({staged[:12]}, not {request.source.sha256[:12]})",
             hint="a version never changes: publish the change as a new version",
         )
+    try:
+        _stage(request, layout, say)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"the disk is full ({layout.home}); what ran before runs on",
+                hint="make room, then run the same command again",
+            ) from error
+        raise
+    return True
+
+
+def _stage(request: Request, layout: Layout, say: Say) -> None:
     folder = layout.release(request.version)
     remove_tree(folder)
     say.step(f"fetch {request.source.url}")
@@ -44,7 +58,6 @@ def stage(request: Request, layout: Layout, say: Say) -> bool:
         remove_tree(folder)
         raise
     remove_tree(layout.incoming)
-    return True
 
 
 def _fetch(source: Source, layout: Layout, say: Say) -> Path:

@@ -28,7 +28,7 @@ def status(layout: Layout) -> dict[str, Any]:
             hint="install one, or name the folder with --home",
         )
     running = layout.running_version()
-    if running is None:
+    if running is None or layout.staged_sha256(running) is None:
         return {**asdict(state), "running": False, "healthy": False, "fault": state.reason}
     return {**asdict(state), **_live(layout, state, running)}
 

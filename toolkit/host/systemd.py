@@ -45,14 +45,18 @@ class Systemd:
         answer = run(["systemctl", "is-enabled", _unit(installation.service)], accept=(0, 1, 4))
         return answer.strip() == "enabled"
 
-    def configure(self, installation: Installation) -> Mapping[str, Any]:
+    def foresee(self, installation: Installation) -> Mapping[str, Any]:
+        """Give nothing: the unit's name says it all."""
+        del installation
+        return {}
+
+    def configure(self, installation: Installation) -> None:
         """Write unit and drop-in, and enable the unit."""
         for path, data in _files(installation).items():
             path.parent.mkdir(mode=0o755, exist_ok=True)
             write_if_changed(path, data, 0o644)
         run(["systemctl", "daemon-reload"])
         run(["systemctl", "enable", "--quiet", _unit(installation.service)])
-        return {}
 
     def start(self, installation: Installation) -> None:
         """Restart the unit, also one that systemd has given up on."""

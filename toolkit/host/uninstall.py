@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from toolkit.host.accounts import remove_account
 from toolkit.host.errors import NotPermitted, UsageError
-from toolkit.host.files import remove_tree
+from toolkit.host.files import remove_tree, unfinished
 from toolkit.host.layout import Layout
 from toolkit.host.managers import MANAGERS
 from toolkit.host.request import Say
-from toolkit.host.state import State, read_state
+from toolkit.host.state import State, read_state, write_state
 
 
-def uninstall(layout: Layout, say: Say, *, keep_data: bool) -> None:
-    """Remove all that `install` made; with `keep_data`, .env, logs/ and workspace/ stay.
+def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bool) -> None:
+    """Remove all that `install` made, and nothing else; can be made again where it was cut off.
 
+    With `keep_data`, .env, logs/ and workspace/ stay, with the user who owns them.
     Raises UsageError where the folder holds no service of agentctl's.
     """
     state = read_state(layout)
@@ -29,32 +33,42 @@ def uninstall(layout: Layout, say: Say, *, keep_data: bool) -> None:
             f"{layout.home} belongs to another user", hint="run the command with sudo"
         )
     say.step(f"stop {state.service}")
-    if state.outcome != "installing" or state.details or layout.current.is_symlink():
+    if state.details or layout.running_version() is not None:
         MANAGERS[state.manager].remove(layout, state.service, state.details)
-    say.step(f"remove {layout.home}")
-    _remove_files(layout, keep_data=keep_data)
-    _remove_user(state, keep_data=keep_data)
+    if keep_data:
+        say.step(f"remove {state.service}, and keep its data in {layout.home}")
+        _remove_all_but_data(layout, state, now())
+    else:
+        say.step(f"remove {layout.home}")
+        _remove_all(layout, state)
 
 
-def _remove_files(layout: Layout, *, keep_data: bool) -> None:
-    if not keep_data:
-        # The state goes last: while it is there, a run that was cut off can be made again.
-        for path in layout.home.iterdir():
-            if path == layout.state:
-                continue
-            if path.is_dir() and not path.is_symlink():
-                remove_tree(path)
-            else:
-                path.unlink()
-        remove_tree(layout.home)
-        return
-    for folder in (layout.releases, layout.incoming, layout.run):
-        remove_tree(folder)
-    for file in (layout.current, layout.agentctl, layout.state):
-        file.unlink(missing_ok=True)
-
-
-def _remove_user(state: State, *, keep_data: bool) -> None:
-    """Remove the user that was made for the service, unless files of its own stay."""
-    if state.created_user and not keep_data:
+def _remove_all(layout: Layout, state: State) -> None:
+    last = (layout.agentctl, layout.state)
+    for path in layout.own:
+        if path not in last:
+            _remove(path)
+    if state.created_user:
         remove_account(state.user)
+    for path in (*last, *unfinished(layout.home)):
+        _remove(path)
+    # Not ours to remove where somebody put a file of their own.
+    if not any(layout.home.iterdir()):
+        layout.home.rmdir()
+
+
+def _remove_all_but_data(layout: Layout, state: State, at: str) -> None:
+    """Keep the state and agentctl too: they know whose the data is, and can remove it later."""
+    kept = (layout.env, layout.logs, layout.workspace, layout.agentctl, layout.state, layout.lock)
+    for path in layout.own:
+        if path not in kept:
+            _remove(path)
+    reason = "it was uninstalled, and its data kept"
+    write_state(layout, replace(state, outcome="uninstalled", reason=reason, at=at, details={}))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from toolkit.host.plan import Facts, plan
 
 AS_IT_SHOULD_BE = Facts(
-    version="1", manager="systemd", settings_differ=False, configured=True, running=True
+    version="1",
+    manager="systemd",
+    interrupted=False,
+    settings_differ=False,
+    configured=True,
+    running=True,
 )
 
 
@@ -23,11 +28,14 @@ def test_nothing_is_done_where_nothing_is_to_do() -> None:
     ("facts", "steps"),
     [
         (
-            Facts(None, None, settings_differ=True, configured=False, running=False),
+            Facts(
+                None, None, interrupted=True, settings_differ=True, configured=False, running=False
+            ),
             ("settings", "switch", "configure", "start", "health"),
         ),
         (replace(AS_IT_SHOULD_BE, version="0"), ("switch", "configure", "start", "health")),
         (replace(AS_IT_SHOULD_BE, manager="pm2"), ("leave", "configure", "start", "health")),
+        (replace(AS_IT_SHOULD_BE, interrupted=True), ("configure", "start", "health")),
         (replace(AS_IT_SHOULD_BE, settings_differ=True), ("settings", "start", "health")),
         (replace(AS_IT_SHOULD_BE, configured=False), ("configure", "start", "health")),
         (replace(AS_IT_SHOULD_BE, running=False), ("start", "health")),
@@ -42,6 +50,7 @@ def test_steps(facts: Facts, steps: tuple[str, ...]) -> None:
         Facts,
         version=st.sampled_from([None, "1", "0"]),
         manager=st.sampled_from([None, "systemd", "pm2"]),
+        interrupted=st.booleans(),
         settings_differ=st.booleans(),
         configured=st.booleans(),
         running=st.booleans(),

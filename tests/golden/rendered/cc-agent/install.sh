@@ -13,6 +13,15 @@
 # PROCESS_MANAGER=systemd|pm2  what runs the service (default: systemd)
 set -euo pipefail
 
+# Variables that the service needs; secrets are asked for without an echo. Their values are taken
+# first, since the service may call one as this script calls something of its own.
+readonly REQUIRED=(AIWM_BASE_URL AIWM_AGENT_ID AIWM_AGENT_SECRET)
+readonly SECRET=(AIWM_AGENT_SECRET CLAUDE_CODE_OAUTH_TOKEN)
+declare -A given=()
+for variable in ${REQUIRED[@]+"${REQUIRED[@]}"} ${SECRET[@]+"${SECRET[@]}"}; do
+  given[$variable]="${!variable:-}"
+done
+
 readonly NAME=xora-cc-agent
 readonly SERVICE=xora-agent
 readonly VERSION=1.0.0
@@ -28,9 +37,6 @@ readonly TARBALLS=(
   linux-arm64 xora-cc-agent-v1-linux-arm64.tar.gz cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
 )
 
-# Variables that the service needs; secrets are asked for without an echo.
-readonly REQUIRED=(AIWM_BASE_URL AIWM_AGENT_ID AIWM_AGENT_SECRET)
-readonly SECRET=(AIWM_AGENT_SECRET CLAUDE_CODE_OAUTH_TOKEN)
 # shellcheck disable=SC1003,SC2016 # what looks like a mistake in quoting below is a value
 readonly SETTINGS=(
 )
@@ -70,6 +76,8 @@ check_system() {
     command -v "$tool" >/dev/null ||
       give_up "$tool is missing" "Install it: sudo apt-get install python3 coreutils" 10
   done
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    give_up "python3 is older than 3.10" "Use Ubuntu 22.04, Debian 12 or newer." 10
 }
 
 # Root is needed for /opt/xora-agent and for units, not for a folder of the user's own.
@@ -87,18 +95,22 @@ check_rights() {
   fi
 }
 
-# Runs a command as root where the installation needs root.
+# Runs a command as root where the installation needs root; a proxy that is set is used there too.
 as_owner() {
   if private_folder || ((EUID == 0)); then
     "$@"
-  else
-    sudo -- "$@"
+    return
   fi
+  local variable kept=()
+  for variable in http_proxy https_proxy no_proxy HTTPS_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR; do
+    [[ -z "${!variable:-}" ]] || kept+=("--preserve-env=$variable")
+  done
+  sudo ${kept[@]+"${kept[@]}"} -- "$@"
 }
 
 download() {
   if command -v curl >/dev/null; then
-    curl --fail --silent --show-error --location --retry 3 --connect-timeout 10 --output "$2" -- "$1"
+    curl --fail --silent --show-error --location --retry 3 --retry-connrefused --connect-timeout 10 --output "$2" -- "$1"
   elif command -v wget >/dev/null; then
     wget --quiet --tries=3 --timeout=30 --output-document="$2" -- "$1"
   else
@@ -125,46 +137,47 @@ is_secret() {
   return 1
 }
 
-# Asks for one variable on the terminal, also when the script itself comes through a pipe.
-ask() {
-  local value=''
-  if ! { : </dev/tty; } 2>/dev/null; then
-    give_up "$1 is not set" "Set it: $1=... $0" 24
-  fi
-  if is_secret "$1"; then
-    read -rsp "$1 (not shown): " value </dev/tty
-    printf '\n' >/dev/tty
-  else
-    read -rp "$1: " value </dev/tty
-  fi
-  printf '%s' "$value"
-}
-
-# Writes NAME=VALUE, each ended by a NUL. They reach agentctl by a pipe: never in an argument list.
-settings() {
-  local setting name value
-  for setting in ${SETTINGS[@]+"${SETTINGS[@]}"}; do
-    printf '%s\0' "$setting"
-  done
-  for name in ${REQUIRED[@]+"${REQUIRED[@]}"} ${SECRET[@]+"${SECRET[@]}"}; do
-    if [[ -n "${!name:-}" ]]; then
-      printf '%s=%s\0' "$name" "${!name}"
-    fi
-  done
+# Asks for what is required and was not given, also when the script itself comes through a pipe.
+ask_settings() {
   if ((${#SETTINGS[@]} > 0)) || [[ -e "$INSTALL_DIR/.env" ]]; then
     return
   fi
-  for name in ${REQUIRED[@]+"${REQUIRED[@]}"}; do
-    if [[ -z "${!name:-}" ]]; then
-      value=$(ask "$name")
-      printf '%s=%s\0' "$name" "$value"
-    fi
+  local variable
+  for variable in ${REQUIRED[@]+"${REQUIRED[@]}"}; do
+    [[ -n "${given[$variable]}" ]] || ask "$variable"
+  done
+}
+
+ask() {
+  if ! { : </dev/tty; } 2>/dev/null; then
+    give_up "$1 is not set" "Set it: $1=... $0" 24
+  fi
+  local answer=''
+  if is_secret "$1"; then
+    read -rsp "$1 (not shown): " answer </dev/tty
+    printf '\n' >/dev/tty
+  else
+    read -rp "$1: " answer </dev/tty
+  fi
+  given[$1]=$answer
+}
+
+# Writes NAME=VALUE, each ended by a NUL. They reach agentctl by a pipe: never in an argument list
+# and never in a file.
+settings() {
+  local setting variable
+  for setting in ${SETTINGS[@]+"${SETTINGS[@]}"}; do
+    printf '%s\0' "$setting"
+  done
+  for variable in "${!given[@]}"; do
+    [[ -z "${given[$variable]}" ]] || printf '%s=%s\0' "$variable" "${given[$variable]}"
   done
 }
 
 install_agent() {
   check_system
   check_rights
+  ask_settings
   FOLDER=$(mktemp -d)
   trap 'rm -rf -- "$FOLDER"' EXIT
   fetch_agentctl
@@ -174,8 +187,7 @@ install_agent() {
   for ((index = 0; index < ${#TARBALLS[@]}; index += 3)); do
     arguments+=(--tarball "${TARBALLS[@]:index:3}")
   done
-  settings >"$FOLDER/settings"
-  as_owner python3 "$FOLDER/agentctl" "${arguments[@]}" <"$FOLDER/settings"
+  settings | as_owner python3 "$FOLDER/agentctl" "${arguments[@]}"
   finish
 }
 

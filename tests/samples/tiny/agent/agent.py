@@ -6,12 +6,17 @@ import os
 import sys
 import time
 
+# Where it ran from when it began, whatever links point at later.
+STARTED_FROM = os.path.realpath(__file__)
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers every path with the agent's own arguments and environment."""
 
     def do_GET(self) -> None:
-        body = json.dumps({"argv": sys.argv[1:], "env": dict(os.environ)}).encode()
+        body = json.dumps(
+            {"argv": sys.argv[1:], "env": dict(os.environ), "from": STARTED_FROM}
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,0 +1,239 @@
+#!/usr/bin/env bash
+# Installs Xora AI Agent 1.0.0 on this Ubuntu or Debian host.
+# From: https://cdn.example.com/agents
+#
+# Read it before you run it. It checks this system, fetches `agentctl` and compares it with
+# the SHA-256 below; agentctl then verifies what the store offers by the keys in ROOT below,
+# installs the service in /opt/xora-agent and proves that it runs.
+#
+#   ./install-xora-cc-agent.sh              install, or install again after a change
+#   ./install-xora-cc-agent.sh status       say what runs
+#   ./install-xora-cc-agent.sh uninstall    remove the service and all that it wrote
+#
+# PROCESS_MANAGER=systemd|pm2  what runs the service (default: systemd)
+set -euo pipefail
+
+# Variables that the service needs; secrets are asked for without an echo. Their values are taken
+# first, since the service may call one as this script calls something of its own.
+readonly REQUIRED=(AIWM_BASE_URL AIWM_AGENT_ID AIWM_AGENT_SECRET)
+readonly SECRET=(AIWM_AGENT_SECRET CLAUDE_CODE_OAUTH_TOKEN)
+declare -A given=()
+for variable in ${REQUIRED[@]+"${REQUIRED[@]}"} ${SECRET[@]+"${SECRET[@]}"}; do
+  given[$variable]="${!variable:-}"
+done
+
+readonly NAME=xora-cc-agent
+readonly SERVICE=xora-agent
+readonly VERSION=1.0.0
+readonly STORE=https://cdn.example.com/agents
+readonly AGENTCTL=agentctl-0.1.0-0123456789ab.pyz
+readonly AGENTCTL_SHA256=efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
+readonly PROCESS_MANAGER="${PROCESS_MANAGER:-systemd}"
+readonly INSTALL_DIR="${INSTALL_DIR:-/opt/xora-agent}"
+
+# The root of the store's signed metadata: agentctl believes what these keys lead to, and keeps
+# the first root that it is given. It is public: keys to verify with, not to sign.
+readonly ROOT='{
+ "signatures": [],
+ "signed": {
+  "_type": "root",
+  "version": 1,
+  "x-note": ""
+ }
+}'
+
+# shellcheck disable=SC1003,SC2016 # what looks like a mistake in quoting below is a value
+readonly SETTINGS=(
+)
+
+if [[ -t 1 ]]; then
+  readonly GREEN=$'\033[0;32m' YELLOW=$'\033[1;33m' RED=$'\033[0;31m' PLAIN=$'\033[0m'
+else
+  readonly GREEN='' YELLOW='' RED='' PLAIN=''
+fi
+
+print_info() { printf '%s[INFO]%s %s\n' "$GREEN" "$PLAIN" "$1"; }
+print_warn() { printf '%s[WARN]%s %s\n' "$YELLOW" "$PLAIN" "$1"; }
+print_error() { printf '%s[ERROR]%s %s\n' "$RED" "$PLAIN" "$1" >&2; }
+
+# Gives up: what happened, what to do, and the exit code (docs/exit-codes.md).
+give_up() {
+  print_error "$1"
+  print_error "$2"
+  exit "$3"
+}
+
+private_folder() {
+  [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/xora-agent ]]
+}
+
+check_system() {
+  print_info "Checking system requirements..."
+  if [[ ! -f /etc/lsb-release && ! -f /etc/debian_version ]]; then
+    give_up "This script only supports Ubuntu/Debian systems" "Use a host with Ubuntu or Debian." 10
+  fi
+  if ((EUID == 0)) && [[ "${ALLOW_ROOT:-}" != 1 ]]; then
+    give_up "Please do NOT run this script as root" \
+      "Run it as the user who will own the service; it asks for sudo where it needs it." 11
+  fi
+  local tool
+  for tool in python3 sha256sum mktemp; do
+    command -v "$tool" >/dev/null ||
+      give_up "$tool is missing" "Install it: sudo apt-get install python3 coreutils" 10
+  done
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    give_up "python3 is older than 3.10" "Use Ubuntu 22.04, Debian 12 or newer." 10
+}
+
+# Root is needed for /opt/xora-agent and for units, not for a folder of the user's own.
+check_rights() {
+  if private_folder || ((EUID == 0)); then
+    return
+  fi
+  if ! command -v sudo >/dev/null; then
+    give_up "sudo is missing, and $INSTALL_DIR needs root to be written" \
+      "Install sudo and let this user use it" 11
+  fi
+  if ! sudo -n true 2>/dev/null && ! sudo -v; then
+    give_up "$(id -un) may not use sudo, and $INSTALL_DIR needs root to be written" \
+      "Ask an administrator for sudo" 11
+  fi
+}
+
+# Runs a command as root where the installation needs root; a proxy that is set is used there too.
+as_owner() {
+  if private_folder || ((EUID == 0)); then
+    "$@"
+    return
+  fi
+  local variable kept=()
+  for variable in http_proxy https_proxy no_proxy HTTPS_PROXY NO_PROXY SSL_CERT_FILE SSL_CERT_DIR; do
+    [[ -z "${!variable:-}" ]] || kept+=("--preserve-env=$variable")
+  done
+  sudo ${kept[@]+"${kept[@]}"} -- "$@"
+}
+
+download() {
+  if command -v curl >/dev/null; then
+    curl --fail --silent --show-error --location --retry 3 --retry-connrefused --connect-timeout 10 --output "$2" -- "$1"
+  elif command -v wget >/dev/null; then
+    wget --quiet --tries=3 --timeout=30 --output-document="$2" -- "$1"
+  else
+    give_up "neither curl nor wget is here" "Install one: sudo apt-get install curl" 10
+  fi
+}
+
+fetch_agentctl() {
+  print_info "Downloading agentctl from $STORE"
+  download "$STORE/$AGENTCTL" "$FOLDER/agentctl" ||
+    give_up "$STORE/$AGENTCTL could not be downloaded" \
+      "Check this host's network and that the store serves the file, then run the script again." 20
+  if ! sha256sum --check --status <<<"$AGENTCTL_SHA256  $FOLDER/agentctl"; then
+    give_up "agentctl is not the file that this script was made for (its SHA-256 differs)" \
+      "Do not install from this store before you know why; then get a new script." 21
+  fi
+}
+
+is_secret() {
+  local secret
+  for secret in ${SECRET[@]+"${SECRET[@]}"}; do
+    [[ "$secret" != "$1" ]] || return 0
+  done
+  return 1
+}
+
+# Asks for what is required and was not given, also when the script itself comes through a pipe.
+ask_settings() {
+  if ((${#SETTINGS[@]} > 0)) || [[ -e "$INSTALL_DIR/.env" ]]; then
+    return
+  fi
+  local variable
+  for variable in ${REQUIRED[@]+"${REQUIRED[@]}"}; do
+    [[ -n "${given[$variable]}" ]] || ask "$variable"
+  done
+}
+
+ask() {
+  if ! { : </dev/tty; } 2>/dev/null; then
+    give_up "$1 is not set" "Set it: $1=... $0" 24
+  fi
+  local answer=''
+  if is_secret "$1"; then
+    read -rsp "$1 (not shown): " answer </dev/tty
+    printf '\n' >/dev/tty
+  else
+    read -rp "$1: " answer </dev/tty
+  fi
+  given[$1]=$answer
+}
+
+# Writes NAME=VALUE, each ended by a NUL. They reach agentctl by a pipe: never in an argument list
+# and never in a file.
+settings() {
+  local setting variable
+  for setting in ${SETTINGS[@]+"${SETTINGS[@]}"}; do
+    printf '%s\0' "$setting"
+  done
+  for variable in "${!given[@]}"; do
+    [[ -z "${given[$variable]}" ]] || printf '%s=%s\0' "$variable" "${given[$variable]}"
+  done
+}
+
+install_agent() {
+  check_system
+  check_rights
+  ask_settings
+  FOLDER=$(mktemp -d)
+  trap 'rm -rf -- "$FOLDER"' EXIT
+  fetch_agentctl
+  local arguments=(install "$NAME" --service "$SERVICE" --version "$VERSION" --store "$STORE"
+    --process-manager "$PROCESS_MANAGER" --home "$INSTALL_DIR" --user "$(id -un)" --settings-stdin)
+  printf '%s\n' "$ROOT" >"$FOLDER/root.json"
+  arguments+=(--root "$FOLDER/root.json")
+  settings | as_owner python3 "$FOLDER/agentctl" "${arguments[@]}"
+  finish
+}
+
+finish() {
+  local agentctl="$INSTALL_DIR/agentctl"
+  private_folder || agentctl="sudo $agentctl"
+  printf '\n============================================\n'
+  print_info "Agent installation completed successfully!"
+  printf '============================================\n\n'
+  printf 'Agent: %s %s\n' "$NAME" "$VERSION"
+  printf 'Installation Directory: %s\n' "$INSTALL_DIR"
+  printf 'Process Manager: %s\n\n' "$PROCESS_MANAGER"
+  printf 'Useful commands:\n'
+  printf '  %-46s # %s\n' "$agentctl status" "View agent status"
+  case "$PROCESS_MANAGER" in
+    systemd)
+      printf '  %-46s # %s\n' "sudo journalctl -u $SERVICE -f" "View logs" \
+        "sudo systemctl restart $SERVICE" "Restart agent" "sudo systemctl stop $SERVICE" "Stop agent"
+      ;;
+    pm2)
+      local pm2=pm2
+      printf '  %-46s # %s\n' "$pm2 logs $SERVICE" "View logs" \
+        "$pm2 restart $SERVICE" "Restart agent" "$pm2 stop $SERVICE" "Stop agent"
+      ;;
+    direct) printf '  %-46s # %s\n' "tail -f $INSTALL_DIR/logs/agent.log" "View logs" ;;
+  esac
+  printf '  %-46s # %s\n\n' "$agentctl uninstall" "Remove the agent"
+  if ((${#SECRET[@]} > 0)); then
+    print_warn "IMPORTANT: Agent secret has been saved to $INSTALL_DIR/.env"
+    print_warn "Keep this file secure and do NOT share it!"
+  fi
+}
+
+main() {
+  case "${1:-install}" in
+    install) install_agent ;;
+    status | uninstall)
+      [[ -e "$INSTALL_DIR/agentctl" ]] ||
+        give_up "$SERVICE is not installed: there is no $INSTALL_DIR/agentctl" "Install it: $0" 4
+      as_owner "$INSTALL_DIR/agentctl" "$@"
+      ;;
+    *) give_up "$1 is unknown" "Use one of: install, status, uninstall" 2 ;;
+  esac
+}
+
+main "$@"

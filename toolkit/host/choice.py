@@ -1,0 +1,188 @@
+"""Chooses among the releases of signed metadata the one that a host shall run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from toolkit.host.clock import parse_time
+from toolkit.host.errors import BadMetadata, TooOld, UnknownTarget, Unsupported, Yanked
+from toolkit.host.target import ALL, Rollout, Target
+
+KIND = "release"
+COMPRESSIONS = (None, "gzip")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A file of the store: name, length in bytes, SHA-256, and what was signed of it."""
+
+    file: str
+    size: int
+    sha256: str
+    target: Target
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A version of an agent, or what a channel says; one of the two is None."""
+
+    name: str
+    version: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """What decides on this host: `running` is the version there now, `agentctl` our own."""
+
+    platform: str
+    machine_id: str
+    running: str | None
+    agentctl: str
+    now: datetime
+
+
+def choose(offers: Iterable[Offer], wanted: Wanted, host: Host) -> Offer:
+    """Give the release that `wanted` means on `host`.
+
+    Raises UnknownTarget, Unsupported (no such platform), Yanked or TooOld.
+    """
+    releases = [offer for offer in offers if _is_release(offer.target, wanted.name)]
+    found = _by_version(releases, wanted, host) if wanted.version else []
+    if wanted.channel:
+        found = _by_channel(releases, wanted, host)
+    _for_platform(found, host)
+    offer = max(_fitting(found, host), key=lambda each: each.target.platform is not None)
+    _usable(offer.target, host)
+    return offer
+
+
+def _is_release(target: Target, name: str) -> bool:
+    return (target.kind, target.name) == (KIND, name) and target.compression in COMPRESSIONS
+
+
+def _by_version(releases: Sequence[Offer], wanted: Wanted, host: Host) -> list[Offer]:
+    found = [offer for offer in releases if offer.target.version == wanted.version]
+    if not found:
+        known = sorted({offer.target.version for offer in releases}, key=_order)[-_SHOWN:]
+        raise UnknownTarget(
+            f"the store's signed metadata has no {wanted.name} {wanted.version}",
+            hint=f"publish it, or name one of {', '.join(reversed(known)) or '(there is none)'}",
+        )
+    _not_yanked(found, host)
+    return found
+
+
+def _by_channel(releases: Sequence[Offer], wanted: Wanted, host: Host) -> list[Offer]:
+    """Give the files of the version that the channel has for this host.
+
+    A version that is rolled out to a part of the hosts comes before the one that all have.
+    """
+    channel = wanted.channel or ""
+    in_channel = [offer for offer in _fitting(releases, host) if channel in offer.target.channels]
+    _for_platform([offer for offer in releases if channel in offer.target.channels], host)
+    if not in_channel:
+        known = sorted({name for offer in releases for name in offer.target.channels})
+        raise UnknownTarget(
+            f"{wanted.name} has nothing in the channel {channel}",
+            hint=f"promote a version, or name one of {', '.join(known) or '(there is none)'}",
+        )
+    reached = [offer for offer in in_channel if _reaches(offer.target, channel, host)]
+    if not reached:
+        raise UnknownTarget(
+            f"the channel {channel} of {wanted.name} has no version for this host yet: "
+            "it is rolled out to other hosts first",
+            hint="run it again later, or install a certain version",
+        )
+    good = [offer for offer in reached if not _refused(offer.target, host)]
+    _not_yanked(good or reached, host)
+    best = max(good, key=lambda offer: _rank(offer.target, channel))
+    return [offer for offer in good if offer.target.version == best.target.version]
+
+
+def _reaches(target: Target, channel: str, host: Host) -> bool:
+    rollout = target.channels[channel]
+    started = rollout.start is None or host.now >= _time(rollout.start)
+    return started and bucket(host.machine_id, target.name, target.version) < rollout.percent
+
+
+def bucket(machine_id: str, name: str, version: str) -> int:
+    """Give this host's place, 0 to 99, in the rollout of a version.
+
+    A host without a machine id comes last. The hash gives each version another order of hosts.
+    """
+    if not machine_id:
+        return ALL - 1
+    digest = hashlib.sha256(f"{machine_id}{name}{version}".encode()).hexdigest()
+    return int(digest, 16) % ALL
+
+
+def _rank(target: Target, channel: str) -> tuple[bool, float, tuple[tuple[int, str], ...]]:
+    rollout = target.channels[channel]
+    return (rollout.percent < ALL, _began(rollout), _order(target.version))
+
+
+def _began(rollout: Rollout) -> float:
+    return 0.0 if rollout.start is None else _time(rollout.start).timestamp()
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise BadMetadata(
+            f"the store's signed metadata has {text!r} as the start of a rollout, which is no time",
+            hint="promote the version again",
+        ) from error
+
+
+def _order(version: str) -> tuple[tuple[int, str], ...]:
+    """Give a key that sorts versions as people count: 1.10 comes after 1.9."""
+    return tuple(
+        (int(part), "") if part.isdigit() else (-1, part)
+        for part in re.findall(r"\d+|[^\d.]+", version)
+    )
+
+
+def _fitting(offers: Iterable[Offer], host: Host) -> list[Offer]:
+    return [offer for offer in offers if offer.target.platform in (None, host.platform)]
+
+
+def _for_platform(offers: Sequence[Offer], host: Host) -> None:
+    if offers and not _fitting(offers, host):
+        known = ", ".join(sorted({offer.target.platform or "any" for offer in offers}))
+        raise Unsupported(
+            f"this version was released for {known}, and this machine is {host.platform}",
+            hint="use a machine of such a platform, or release the agent for this one",
+        )
+
+
+def _refused(target: Target, host: Host) -> bool:
+    return target.yanked is not None and target.version != host.running
+
+
+def _not_yanked(offers: Sequence[Offer], host: Host) -> None:
+    for target in (offer.target for offer in offers):
+        if _refused(target, host):
+            raise Yanked(
+                f"{target.name} {target.version} was taken back: {target.yanked}",
+                hint="install another version",
+            )
+
+
+def _usable(target: Target, host: Host) -> None:
+    if _numbers(host.agentctl) < _numbers(target.minimum_agentctl):
+        raise TooOld(
+            f"{target.name} {target.version} needs agentctl {target.minimum_agentctl} or newer, "
+            f"and this is {host.agentctl}",
+            hint="get a new install script: it brings the agentctl that is published now",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
