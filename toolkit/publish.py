@@ -41,11 +41,15 @@ class Prepared:
 
 
 class Action(StrEnum):
-    """What was done with a file, or would be: a CONFLICT stops everything."""
+    """What was done with a file, or would be: a CONFLICT stops everything.
+
+    KEPT says that the store's own was left, though it has other bytes, as is meant for it.
+    """
 
     SENT = "sent"
     REPLACED = "replaced"
     UNCHANGED = "unchanged"
+    KEPT = "kept"
     CONFLICT = "conflict"
 
 
@@ -115,7 +119,7 @@ def publish(
     for one in planned:
         if one.action is Action.CONFLICT:
             raise _other_bytes(store.locate(one.upload.name))
-    lasting = [one for one in planned if one.upload.immutable]
+    lasting = [one for one in planned if one.upload.immutable and one.action is not Action.KEPT]
     send_all(_missing(lasting), store, progress)
     if manner.commit:
         manner.commit(lasting)
@@ -162,7 +166,7 @@ def _checked(artifact: Artifact, dist: DirectoryStore, progress: Progress) -> Ta
     _, latest = _compare_with_checksum(artifact.latest, artifact, dist, progress)
     path = dist.path(artifact.tarball)
     beside = tuple(
-        of_file(file, digest.size, digest.sha256)
+        of_file(file, digest.size, digest.sha256, first_stays=file.name == artifact.provenance)
         for file, digest in companions(artifact, path.parent)
     )
     return Tarball(artifact, path, size, sha256, latest == sha256, beside)
@@ -220,6 +224,8 @@ def _decide(
         return Action.SENT
     if _is_same(there, upload, store, progress, verify=verify):
         return Action.UNCHANGED
+    if upload.first_stays:
+        return Action.KEPT
     return Action.CONFLICT if upload.immutable else Action.REPLACED
 
 
@@ -248,4 +254,4 @@ def _other_bytes(place: str) -> ConflictError:
 
 
 def _missing(planned: Iterable[Published]) -> list[Upload]:
-    return [one.upload for one in planned if one.action is not Action.UNCHANGED]
+    return [one.upload for one in planned if one.action not in (Action.UNCHANGED, Action.KEPT)]

@@ -42,6 +42,8 @@ class Upload:
 
     What is `immutable` may never get other bytes under the same name. It is written only where
     `only_if` holds. `same_as` names a file that the store has by then, with the same bytes.
+    Where `first_stays`, the one that is there is kept: the same tarball can be built from another
+    commit, and its provenance tells of the build that was published.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Upload:
     immutable: bool
     only_if: Precondition | None = None
     same_as: str | None = None
+    first_stays: bool = False
 
     @property
     def precondition(self) -> str | None:
@@ -112,9 +115,9 @@ def of_bytes(name: str, data: bytes, *, immutable: bool) -> Upload:
     return Upload(name, data, len(data), sha256(data).hexdigest(), immutable, only_if)
 
 
-def of_file(path: Path, size: int, sha256: str) -> Upload:
+def of_file(path: Path, size: int, sha256: str, *, first_stays: bool = False) -> Upload:
     """Give the upload of an immutable file under its own name."""
-    return Upload(path.name, path, size, sha256, immutable=True, only_if=Absent())
+    return Upload(path.name, path, size, sha256, True, Absent(), first_stays=first_stays)
 
 
 def _pair(tarball: Tarball, *, latest: bool) -> Iterator[Upload]:

@@ -13,7 +13,7 @@ from toolkit.delta import Wanted, make_deltas
 from toolkit.errors import IntegrityError
 from toolkit.host.target import Target
 from toolkit.progress import Silent
-from toolkit.publish import Publication, prepare
+from toolkit.publish import Action, Manner, Publication, Published, prepare, publish
 from toolkit.store import DirectoryStore
 from toolkit.uploads import Upload
 from toolkit.vouch import _listed
@@ -77,3 +77,19 @@ def test_a_delta_that_nothing_describes_stops_the_upload(dist: Path) -> None:
     (dist / "tiny-v1.1.0.from-v1.0.0.tar.zst.json").unlink()
     with pytest.raises(IntegrityError, match="is not described"):
         list(companions(Artifact("tiny", "1.1.0", None), dist))
+
+
+def test_the_provenance_that_was_published_first_stays(dist: Path, tmp_path: Path) -> None:
+    """The same tarball can come of another commit; what is published tells of the first."""
+    store = DirectoryStore(tmp_path / "store")
+    publish(uploads(dist), store, Silent())
+    provenance = dist / "tiny-v1.1.0.intoto.json"
+    first = provenance.read_bytes()
+    provenance.write_bytes(b"{}")
+    committed: list[Published] = []
+    done = publish(uploads(dist), store, Silent(), Manner(commit=committed.extend))
+    actions = {one.upload.name: one.action for one in done}
+    assert actions.pop(provenance.name) is Action.KEPT
+    assert set(actions.values()) == {Action.UNCHANGED}
+    assert store.path(provenance.name).read_bytes() == first
+    assert provenance.name not in [one.upload.name for one in committed]
