@@ -37,9 +37,10 @@ lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
 .PHONY: bench
-bench: setup ## measure packing, deltas and uploads against their peers
+bench: setup ## measure packing, deltas, trust and uploads against their peers
 	$(PYTHON) -m bench.pack
 	$(PYTHON) -m bench.delta
+	$(PYTHON) -m bench.refresh
 	$(PYTHON) -m bench.upload
 
 .PHONY: lock
