@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from toolkit import engine
@@ -18,11 +19,20 @@ from toolkit.spec import AgentSpec
 
 
 @dataclass(frozen=True)
+class Presign:
+    """Gives signed addresses, by file name, that work until `until`."""
+
+    sign: Callable[[Sequence[str]], Mapping[str, str]]
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Choices:
     """What the caller chooses for one script; `url` is where hosts fetch the release.
 
     With a `root`, the bytes of the store's root metadata, hosts verify what the store offers;
-    then a `channel` may say which version.
+    then a `channel` may say which version. With `presign`, which goes without a root, the script
+    carries signed addresses, and `url` may be empty.
     """
 
     url: str
@@ -31,15 +41,23 @@ class Choices:
     generated: str = ""
     root: bytes | None = None
     channel: str = ""
+    presign: Presign | None = None
 
 
 def render_for(spec: AgentSpec, dist: Path, choices: Choices) -> RenderedFile:
     """Render the install script of `spec`.
 
     Without a root it pins the release that was built into `dist`, and raises NotFoundError
-    where none was. Raises ConfigError for a channel without a root, and for a root whose keys
-    hosts can't verify with; IntegrityError where the root is none.
+    where none was. Raises ConfigError for a channel without a root, for signed addresses with
+    one, and for a root whose keys hosts can't verify with; IntegrityError where the root is none.
     """
+    if choices.presign is not None and (choices.root is not None or choices.channel):
+        raise ConfigError(
+            "a script with signed addresses can't follow signed metadata",
+            why="metadata files get other names with each release, so no address holds for long",
+            hint="leave out --presign, and let each host send a header: run the script with "
+            "STORE_HEADER_FILE=FILE (docs/stores.md)",
+        )
     if choices.root is None and choices.channel:
         raise ConfigError(
             f"a script for the channel {choices.channel} needs the store's root metadata",
@@ -54,8 +72,27 @@ def render_for(spec: AgentSpec, dist: Path, choices: Choices) -> RenderedFile:
         agentctl_sha256=agentctl.sha256,
         root="" if choices.root is None else _readable(choices.root),
     )
+    if choices.presign is not None:
+        script = _presigned(script, choices.presign)
     rest = {name: getattr(choices, name) for name in ("settings", "label", "generated", "channel")}
     return install_script(spec, dataclasses.replace(script, **rest))
+
+
+def _presigned(script: InstallScript, presign: Presign) -> InstallScript:
+    signed = presign.sign([script.agentctl, *(each.file for each in script.tarballs)])
+    address = signed[script.agentctl]
+    until = presign.until.isoformat(timespec="minutes")
+    if "X-Amz-Security-Token=" in address:
+        until += ", or the end of the temporary credentials that signed it, if that comes first"
+    return dataclasses.replace(
+        script,
+        store=address.partition("?")[0].rpartition("/")[0],
+        tarballs=tuple(
+            dataclasses.replace(each, address=signed[each.file]) for each in script.tarballs
+        ),
+        agentctl_address=address,
+        until=until,
+    )
 
 
 def _readable(root: bytes) -> str:

@@ -42,11 +42,15 @@ class RenderedFile:
 
 @dataclass(frozen=True)
 class Tarball:
-    """A published tarball: its file name in the store and its SHA-256 in hex."""
+    """A published tarball: its file name in the store and its SHA-256 in hex.
+
+    A signed `address` lets anybody fetch it, so it is a secret.
+    """
 
     platform: str | None
     file: str
     sha256: str
+    address: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class InstallScript:
     `store` is the public URL of the folder that holds the tarballs and `agentctl`;
     `settings` are variables for this one host, `label` and `generated` free text. With a `root`,
     the JSON of a store's root metadata, no tarball is pinned, and a `channel` may stand for the
-    version.
+    version. With `until`, free text, each tarball and agentctl have a signed address.
     """
 
     store: str
@@ -68,6 +72,8 @@ class InstallScript:
     generated: str = ""
     root: str = ""
     channel: str = ""
+    agentctl_address: str = field(default="", repr=False)
+    until: str = ""
 
 
 def describe(spec: AgentSpec, platform: str | None) -> Release:
@@ -212,8 +218,9 @@ def install_script(spec: AgentSpec, script: InstallScript) -> RenderedFile:
         home=default_home(spec.service_name),
         bundled_pm2=isinstance(spec.runtime, NodeRuntime) and spec.runtime.pm2 is not None,
     )
-    # Settings may hold secrets, so nobody but the owner may read a script that has some.
-    return RenderedFile(f"install-{spec.name}.sh", text, 0o700 if script.settings else 0o755)
+    # Settings may hold secrets, and signed addresses are some: only the owner may read them.
+    mode = 0o700 if script.settings or script.until else 0o755
+    return RenderedFile(f"install-{spec.name}.sh", text, mode)
 
 
 def container_file(base: str) -> RenderedFile:

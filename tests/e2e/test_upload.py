@@ -7,6 +7,7 @@ import os
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,9 @@ from tests.support.podman import may_be_root, run_as_root
 from tests.support.tarballs import write_release
 from toolkit.artifact import Artifact
 from toolkit.errors import ConflictError
+from toolkit.host.errors import DownloadFailed
+from toolkit.host.fetch import download
+from toolkit.host.locate import parse_addresses, pinned
 from toolkit.store_config import S3Config
 from toolkit.store_s3 import S3Store
 from toolkit.stores import presigned
@@ -356,6 +360,30 @@ def test_a_signed_address_opens_a_private_store(
     url = presigned(config, ["a b.txt"], 60)["a b.txt"]
     key = url.removeprefix(f"{bucket.endpoint}/{bucket.name}/")
     assert bucket.fetch(key)[0] == b"private"
+
+
+def test_agentctl_fetches_by_a_signed_address_until_it_ends(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    open_anew = in_process(bucket, monkeypatch)
+    bucket.gateway.client().delete_bucket_policy(Bucket=bucket.name)
+    data = b"private" * 100
+    open_anew().write(of_bytes("a.tar.gz", data, immutable=True), lambda _: None)
+    config = S3Config(type="s3", bucket=bucket.name, endpoint=bucket.endpoint)
+    monkeypatch.setenv("SSL_CERT_FILE", os.environ.get("AWS_CA_BUNDLE", ""))
+    url = presigned(config, ["a.tar.gz"], 4)["a.tar.gz"]
+    rows = [["any", "a.tar.gz", hashlib.sha256(data).hexdigest()]]
+    addresses = parse_addresses(f"a.tar.gz {url}\0".encode())
+    source = pinned(rows, bucket.endpoint, "1", addresses).source
+    target = tmp_path / "target"
+    target.write_bytes(data[:100])  # of a run that was killed: the rest comes by a range
+    download(source, target, lambda _, __: None)
+    assert target.read_bytes() == data
+    time.sleep(5)
+    with pytest.raises(DownloadFailed) as caught:
+        download(source, tmp_path / "late", lambda _, __: None)
+    assert "may have run out" in caught.value.hint
+    assert "Signature" not in caught.value.message
 
 
 def test_a_large_file_needs_little_memory(bucket: Bucket, tmp_path: Path) -> None:

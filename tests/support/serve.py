@@ -46,12 +46,20 @@ class StoreServer:
     Bind it to `HostNetwork.gateway` for hosts to reach it; to loopback for tests without hosts.
     Byte ranges and If-Range are served (RFC 9110, sections 13.1.5 and 14). It is not TLS, and it
     sends no listing of a directory.
+
+    With `wanted_header`, a name and a value, or `wants_signature`, it is a private store, which
+    answers 403 to who lacks that. With `redirects_to`, an origin, it has each file elsewhere.
+    `seen` are all headers that ever came.
     """
 
     def __init__(self, root: Path, address: str = "127.0.0.1") -> None:
         self.root = root.resolve()
         self.requests: list[Request] = []
         self.hanging = threading.Event()
+        self.seen: list[tuple[str, str]] = []
+        self.wanted_header: tuple[str, str] | None = None
+        self.wants_signature = False
+        self.redirects_to = ""
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -173,6 +181,13 @@ def _handler(store: StoreServer) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self) -> None:
             path = unquote(urlsplit(self.path).path)
+            store.seen.extend(self.headers.items())
+            if store.redirects_to:
+                self._redirect(path)
+                return
+            if not self._let_in():
+                self._refuse(path, HTTPStatus.FORBIDDEN)
+                return
             fault = store.take_fault(path)
             file = (store.root / path.lstrip("/")).resolve()
             if fault and fault.kind == "fail":
@@ -181,6 +196,19 @@ def _handler(store: StoreServer) -> type[BaseHTTPRequestHandler]:
                 self._refuse(path, HTTPStatus.NOT_FOUND)
             else:
                 self._send(path, file, fault)
+
+        def _let_in(self) -> bool:
+            if store.wants_signature and "X-Amz-Signature=" not in self.path:
+                return False
+            name, value = store.wanted_header or ("", None)
+            return value is None or self.headers[name] == value
+
+        def _redirect(self, path: str) -> None:
+            self._log(path, HTTPStatus.FOUND)
+            self.send_response(HTTPStatus.FOUND)
+            self.send_header("Location", store.redirects_to + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def _refuse(self, path: str, status: HTTPStatus) -> None:
             self._log(path, status)

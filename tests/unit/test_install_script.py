@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +22,7 @@ from toolkit.cli import main
 from toolkit.config import parse_agent
 from toolkit.errors import ConfigError, IntegrityError, NotFoundError
 from toolkit.host.roots import parse_root
-from toolkit.install_script import Choices, render_for
+from toolkit.install_script import Choices, Presign, render_for
 from toolkit.spec import AgentSpec
 
 TOP = Path(__file__).parent.parent.parent
@@ -98,3 +102,85 @@ def test_the_command_takes_the_root_from_a_file(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert stat.S_IMODE(output.stat().st_mode) == 0o755
     assert b'"_type": "root"' in root_in(output.read_text("utf-8"))
+
+
+def addresses(names: Sequence[str]) -> dict[str, str]:
+    return {name: f"{URL}/{name}?X-Amz-Signature=s3cret&x=1" for name in names}
+
+
+def test_signed_addresses_do_not_go_with_signed_metadata(spec: AgentSpec, tmp_path: Path) -> None:
+    signed = SignedStore(tmp_path / "store")
+    presign = Presign(addresses, datetime.now(UTC))
+    with pytest.raises(ConfigError) as caught:
+        render_for(spec, tmp_path, Choices("", root=signed.root_bytes(), presign=presign))
+    assert "STORE_HEADER_FILE=FILE" in caught.value.hint
+
+
+STORE = """
+[stores.private]
+type = "s3"
+bucket = "agents"
+prefix = "x"
+endpoint = "http://127.0.0.1:9"
+region = "auto"
+"""
+
+
+@pytest.fixture
+def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a built release, and a bucket without a public address."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    (tmp_path / "toolkit.toml").write_text(STORE, "utf-8")
+    dist = tmp_path / "release" / "dist"
+    dist.mkdir(parents=True)
+    name = "glances-v4.5.8-linux-x64.tar.gz"
+    (dist / f"{name}.sha256").write_text(f"{'ab' * 32}  {name}\n", "utf-8")
+    return tmp_path
+
+
+def presigned_script(project: Path, *more: str) -> Path:
+    output = project / "install.sh"
+    words = ["render", "install-script", "glances", "--presign", "24", "--project", str(project)]
+    done = CliRunner().invoke(main, [*words, "--output", str(output), *more])
+    assert done.exit_code == 0, done.output
+    return output
+
+
+def test_a_script_with_signed_addresses_is_its_owners_and_says_when_it_ends(private: Path) -> None:
+    script = presigned_script(private)
+    text = script.read_text("utf-8")
+    assert stat.S_IMODE(script.stat().st_mode) == 0o700
+    assert f"# Works until: {datetime.now(UTC).year}" in text
+    assert "readonly STORE=http://127.0.0.1:9/agents/x\n" in text
+    assert text.count("X-Amz-Expires=86400") == 2
+    assert "hunter2" not in text
+    for command in (["bash", "-n"], ["shellcheck"]):
+        subprocess.run([*command, str(script)], check=True)
+
+
+def test_temporary_credentials_are_told(private: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "passing")
+    assert "temporary credentials that signed it" in presigned_script(private).read_text("utf-8")
+
+
+@pytest.mark.parametrize("program", ["curl", "wget"])
+def test_signed_addresses_are_in_no_argument_list(
+    program: str, private: Path, tmp_path: Path
+) -> None:
+    """The download itself runs, with a program that notes its arguments and its input."""
+    text = presigned_script(private).read_text("utf-8").removesuffix('main "$@"\n')
+    path = tmp_path / "bin"
+    path.mkdir()
+    spy = path / program
+    spy.write_text('#!/bin/bash\nprintf "%s\\n" "$@" >"$SPY.argv"\ncat >"$SPY.input"\n', "utf-8")
+    spy.chmod(0o755)
+    (path / "cat").symlink_to("/bin/cat")
+    file = tmp_path / "sourced.sh"
+    file.write_text(f'{text}\nPATH={path}\ndownload "$AGENTCTL_ADDRESS" to\n', "utf-8")
+    environ = {**os.environ, "SPY": str(tmp_path / "spy")}
+    subprocess.run(["bash", str(file)], check=True, env=environ, timeout=20)
+    assert "X-Amz" not in (tmp_path / "spy.argv").read_text("utf-8")
+    assert "X-Amz-Signature=" in (tmp_path / "spy.input").read_text("utf-8")

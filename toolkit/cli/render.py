@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -12,9 +12,9 @@ from toolkit.cli.options import load_agent
 from toolkit.cli.options import project as project_option
 from toolkit.errors import ConfigError
 from toolkit.host.envfile import parse_env
-from toolkit.install_script import Choices, render_for
+from toolkit.install_script import Choices, Presign, render_for
 from toolkit.render import RenderedFile, env_file, pm2_ecosystem, systemd_unit
-from toolkit.stores import public_url, read_toolkit_file
+from toolkit.stores import presigned, public_url, read_toolkit_file, select
 
 output = click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file."
@@ -53,6 +53,13 @@ def render() -> None:
     " toolkit.toml has [trust]]",
 )
 @click.option("--channel", default="", help="Install what this channel has; needs a root.")
+@click.option(
+    "--presign",
+    type=click.IntRange(min=1),
+    metavar="HOURS",
+    help="For a private bucket: put addresses into the script that work for so long, 168 at most."
+    " Not with signed metadata.",
+)
 @click.option("--label", default="", help="A line for the script's head: whom it is for.")
 @output
 @project_option
@@ -64,6 +71,7 @@ def install_script(
     env_file: Path | None,
     root: Path | None,
     channel: str,
+    presign: int | None,
     label: str,
     output: Path | None,
     project: Path,
@@ -78,18 +86,26 @@ def install_script(
       toolkit render install-script glances --store local > install-glances.sh
       toolkit render install-script glances --store https://cdn.example.com/agents
       toolkit render install-script glances --channel stable
+      toolkit render install-script glances --presign 24 -o install-glances.sh
     """
     spec = load_agent(name, project)
     settings = parse_env(env_file.read_text(encoding="utf-8")) if env_file else {}
     choices = Choices(
-        url=public_url(store, project),
+        url=public_url(store, project) if presign is None else "",
         settings=settings,
         label=label,
         generated=datetime.now(UTC).isoformat(timespec="seconds"),
         root=root.read_bytes() if root else trusted_root(store, project),
         channel=channel,
+        presign=None if presign is None else _presign(store, project, presign),
     )
     _emit(render_for(spec, dist or project / "release" / "dist", choices), output)
+
+
+def _presign(store: str | None, project: Path, hours: int) -> Presign:
+    config = select(store, project).config
+    until = datetime.now(UTC) + timedelta(hours=hours)
+    return Presign(lambda names: presigned(config, names, hours * 3600), until)
 
 
 def trusted_root(store: str | None, project: Path) -> bytes | None:

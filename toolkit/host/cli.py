@@ -21,11 +21,12 @@ from toolkit.host.envfile import parse_env, parse_settings
 from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted, UsageError
 from toolkit.host.install import install, require_ours
 from toolkit.host.layout import Layout
-from toolkit.host.locate import Located, pinned, trusted
+from toolkit.host.locate import Located, parse_addresses, pinned, trusted
 from toolkit.host.lock import locked
 from toolkit.host.release import default_home
 from toolkit.host.request import Request, Say
 from toolkit.host.status import status
+from toolkit.host.storeheader import sending
 from toolkit.host.uninstall import uninstall
 
 INTERRUPTED = 130
@@ -101,6 +102,12 @@ def _add_install(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     which.add_argument("--version", help="the version to install")
     which.add_argument("--channel", help="install what this channel has for this host")
     verb.add_argument("--store", required=True, help="where the tarballs are: a URL or a folder")
+    verb.add_argument(
+        "--store-header-file",
+        type=Path,
+        metavar="FILE",
+        help="send the store the header in FILE, such as Authorization: Bearer TOKEN (mode 0600)",
+    )
     trust = verb.add_mutually_exclusive_group(required=True)
     trust.add_argument(
         "--root", type=Path, help="believe the store's metadata that this root metadata leads to"
@@ -119,6 +126,12 @@ def _add_install(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--settings-stdin",
         action="store_true",
         help="read NAME=VALUE settings, each ended by a NUL, from standard input",
+    )
+    verb.add_argument(
+        "--addresses-stdin",
+        action="store_true",
+        help="read signed addresses, FILE URL, each ended by a NUL, from standard input; one more"
+        " NUL ends them, and settings may follow",
     )
     verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
     verb.set_defaults(run=_install)
@@ -165,10 +178,11 @@ def _own_folder() -> Path:
 def _install(arguments: argparse.Namespace) -> int:
     service = arguments.service or arguments.name
     home = (arguments.home or Path(default_home(service))).absolute()
-    settings = parse_settings(sys.stdin.buffer.read()) if arguments.settings_stdin else {}
+    arguments.addresses, settings = _from_stdin(arguments)
     say = _say(quiet=arguments.json)
     layout = Layout(home)
-    with locked(layout), _left_as_found(layout):
+    header = sending(arguments.store_header_file, arguments.store)
+    with header, locked(layout), _left_as_found(layout):
         require_ours(layout)
         request = _request(arguments, home, _locate(arguments, home, say), settings)
         changed = install(request, say, _now)
@@ -180,6 +194,16 @@ def _install(arguments: argparse.Namespace) -> int:
     else:
         print(f"[INFO] {request.service} {request.version} was installed and healthy: no change")
     return 0
+
+
+def _from_stdin(arguments: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]:
+    """Read signed addresses and settings: secrets, which no argument list may hold."""
+    wanted = arguments.addresses_stdin or arguments.settings_stdin
+    data = sys.stdin.buffer.read() if wanted else b""
+    addresses = b""
+    if arguments.addresses_stdin:
+        addresses, _, data = data.partition(b"\0\0")
+    return parse_addresses(addresses), parse_settings(data) if arguments.settings_stdin else {}
 
 
 @contextmanager
@@ -200,7 +224,7 @@ def _locate(arguments: argparse.Namespace, home: Path, say: Say) -> Located:
             raise UsageError(
                 "a channel says nothing without signed metadata", hint="name it by --root"
             )
-        return pinned(arguments.tarball, arguments.store, arguments.version)
+        return pinned(arguments.tarball, arguments.store, arguments.version, arguments.addresses)
     say.step(f"check the metadata of {arguments.store}")
     wanted = Wanted(arguments.name, arguments.version, arguments.channel)
     return trusted(home, arguments.store, arguments.root, wanted, _clock)

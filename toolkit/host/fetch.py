@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.host.errors import DownloadFailed, EndlessData, HashMismatch, UsageError
@@ -29,12 +29,14 @@ Report = Callable[[int, "int | None"], None]
 class Source:
     """A published file: where it is, and the SHA-256 (hex) that it must have.
 
-    `size` is its length in bytes, where that was signed: nothing beyond it is read.
+    `size` is its length in bytes, where that was signed: nothing beyond it is read. `query` is
+    what follows the URL where that carries a signature: a secret, so no message has it.
     """
 
     url: str
     sha256: str
     size: int | None = None
+    query: str = field(default="", repr=False)
 
 
 class _Passing(Exception):
@@ -77,7 +79,7 @@ def _fetch_with_pauses(source: Source, target: Path, report: Report) -> None:
 def _fetch(source: Source, target: Path, report: Report) -> None:
     url = source.url
     here = target.stat().st_size if target.exists() else 0
-    request = urllib.request.Request(url)  # noqa: S310 - `download` checked the scheme
+    request = urllib.request.Request(url + source.query)  # noqa: S310 - `download` checked the scheme
     if here:
         request.add_header("Range", f"bytes={here}-")
     try:
@@ -85,6 +87,9 @@ def _fetch(source: Source, target: Path, report: Report) -> None:
             resumed = response.status == 206
             _copy(response, target, here if resumed else 0, report, source)
     except urllib.error.HTTPError as error:
+        if source.query and error.code == 403:
+            target.unlink(missing_ok=True)
+            raise _ran_out(url, error) from error
         _http_error(url, target, error)
     except urllib.error.URLError as error:
         raise _Passing(str(error.reason)) from error
@@ -92,6 +97,13 @@ def _fetch(source: Source, target: Path, report: Report) -> None:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise _Passing(repr(error)) from error
+
+
+def _ran_out(url: str, error: urllib.error.HTTPError) -> DownloadFailed:
+    return DownloadFailed(
+        f"{url}: the store answered {error.code} {error.reason}",
+        hint="its signed address may have run out: get a new install script, and check the clock",
+    )
 
 
 def _http_error(url: str, target: Path, error: urllib.error.HTTPError) -> None:

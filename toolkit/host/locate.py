@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from toolkit import __version__
 from toolkit.host.choice import Host, Wanted
@@ -15,6 +17,7 @@ from toolkit.host.layout import Layout, machine_id, this_platform
 from toolkit.host.stage import tarball_url
 
 ROOT_LIMIT = 512_000
+_ADDRESS = re.compile(r"(?P<file>[!-~]+) (?P<url>https?://[!-~]+)")
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,40 @@ class Located:
     source: Source
 
 
-def pinned(tarballs: Sequence[Sequence[str]], store: str, version: str) -> Located:
+def pinned(
+    tarballs: Sequence[Sequence[str]],
+    store: str,
+    version: str,
+    addresses: Mapping[str, str] = MappingProxyType({}),
+) -> Located:
     """Take the tarball for this machine, or the one that fits every machine.
 
-    Each of `tarballs` is a platform, a file name and a SHA-256. Raises Unsupported.
+    Each of `tarballs` is a platform, a file name and a SHA-256; `addresses` are signed URLs by
+    file name. Raises Unsupported.
     """
     here = this_platform()
     for platform, file, sha256 in tarballs:
         if platform in (here, "any"):
-            return Located(version, here, Source(tarball_url(store, file), sha256))
+            # What follows the `?` lets anybody in, so it stands where nothing is printed from.
+            url, mark, signature = addresses.get(file, tarball_url(store, file)).partition("?")
+            return Located(version, here, Source(url, sha256, query=mark + signature))
     known = ", ".join(platform for platform, _, _ in tarballs)
     raise Unsupported(
         f"this version was released for {known}, and this machine is {here}",
         hint="use a machine of such a platform, or release the agent for this one",
     )
+
+
+def parse_addresses(data: bytes) -> dict[str, str]:
+    """Read `FILE URL` records, each ended by a NUL; raises UsageError for another form."""
+    addresses = {}
+    for part in data.decode("latin-1").split("\0"):
+        match = _ADDRESS.fullmatch(part)
+        if match:
+            addresses[match["file"]] = match["url"]
+        elif part:
+            raise UsageError("an address on standard input is not of the form FILE URL")
+    return addresses
 
 
 def trusted(

@@ -11,6 +11,8 @@
 #   ./install-xora-cc-agent.sh uninstall    remove the service and all that it wrote
 #
 # PROCESS_MANAGER=systemd|pm2  what runs the service (default: systemd)
+# STORE_HEADER_FILE=FILE  for a private store: FILE holds one line like this:
+#   Authorization: Bearer TOKEN   Its owner must be you or root, and nobody else may read or write it
 set -euo pipefail
 
 # Variables that the service needs; secrets are asked for without an echo. Their values are taken
@@ -27,6 +29,8 @@ readonly SERVICE=xora-agent
 readonly VERSION=1.0.0
 readonly STORE=https://cdn.example.com/agents
 readonly AGENTCTL=agentctl-0.1.0-0123456789ab.pyz
+readonly AGENTCTL_ADDRESS="$STORE/$AGENTCTL"
+readonly STORE_HEADER_FILE="${STORE_HEADER_FILE:-}"
 readonly AGENTCTL_SHA256=efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
 readonly PROCESS_MANAGER="${PROCESS_MANAGER:-systemd}"
 readonly INSTALL_DIR="${INSTALL_DIR:-/opt/xora-agent}"
@@ -108,9 +112,15 @@ as_owner() {
   sudo ${kept[@]+"${kept[@]}"} -- "$@"
 }
 
+run_curl() {
+  curl --fail --silent --show-error --retry 3 --retry-connrefused --connect-timeout 10 "$@"
+}
+
 download() {
-  if command -v curl >/dev/null; then
-    curl --fail --silent --show-error --location --retry 3 --retry-connrefused --connect-timeout 10 --output "$2" -- "$1"
+  if [[ -n "$STORE_HEADER_FILE" ]]; then
+    download_private "$1" "$2"
+  elif command -v curl >/dev/null; then
+    run_curl --location --output "$2" -- "$1"
   elif command -v wget >/dev/null; then
     wget --quiet --tries=3 --timeout=30 --output-document="$2" -- "$1"
   else
@@ -118,11 +128,58 @@ download() {
   fi
 }
 
+check_header_file() {
+  [[ -n "$STORE_HEADER_FILE" ]] || return 0
+  command -v curl >/dev/null ||
+    give_up "STORE_HEADER_FILE needs curl: wget would show the header to every user" \
+      "Install it: sudo apt-get install curl" 10
+  local facts
+  facts=$(as_owner stat --dereference --format '%F:%a:%u' -- "$STORE_HEADER_FILE") ||
+    give_up "$STORE_HEADER_FILE can't be read" "Name a file that holds the header." 2
+  local kind mode owner
+  IFS=: read -r kind mode owner <<<"$facts"
+  [[ "$kind" == "regular file" ]] ||
+    give_up "$STORE_HEADER_FILE is no file with a header ($kind)" \
+      "Write one line into it, such as: Authorization: Bearer TOKEN" 2
+  if ((8#$mode & 8#077)); then
+    give_up "others may read $STORE_HEADER_FILE (mode $mode)" \
+      "chmod 600 $STORE_HEADER_FILE; exchange what is in it if somebody may have seen it." 11
+  fi
+  if ((owner != 0 && owner != EUID)); then
+    give_up "$STORE_HEADER_FILE is owned by somebody else (user id $owner)" \
+      "Name a file that you or root own." 11
+  fi
+}
+
+# Sends the header to the store itself, and not to where it redirects: so curl follows nothing by
+# itself, and what it is given comes by pipes, since an argument list can be read by all.
+download_private() {
+  local url=$1 origin='^https?://[^/?#]+' ours='' hop
+  [[ ! "$STORE" =~ $origin ]] || ours=${BASH_REMATCH[0]}
+  for ((hop = 0; hop < 10; hop++)); do
+    if [[ "$url" =~ $origin && "${BASH_REMATCH[0]}" == "$ours" ]]; then
+      url=$(run_curl --output "$2" --write-out '%{redirect_url}' \
+        --header "@"<(as_owner cat -- "$STORE_HEADER_FILE") --config <(curl_address "$url")) || return
+    else
+      run_curl --location --output "$2" --config <(curl_address "$url")
+      return
+    fi
+    [[ -n "$url" ]] || return 0
+  done
+  return 1
+}
+
+# The address that a store redirects to may be signed, which makes it a secret.
+curl_address() {
+  local url=${1//\\/\\\\}
+  printf 'url = "%s"\n' "${url//\"/\\\"}"
+}
+
 fetch_agentctl() {
   print_info "Downloading agentctl from $STORE"
-  download "$STORE/$AGENTCTL" "$FOLDER/agentctl" ||
+  download "$AGENTCTL_ADDRESS" "$FOLDER/agentctl" ||
     give_up "$STORE/$AGENTCTL could not be downloaded" \
-      "Check this host's network and that the store serves the file, then run the script again." 20
+      "Check this host's network${STORE_HEADER_FILE:+, the header in $STORE_HEADER_FILE} and that the store serves the file, then run the script again." 20
   if ! sha256sum --check --status <<<"$AGENTCTL_SHA256  $FOLDER/agentctl"; then
     give_up "agentctl is not the file that this script was made for (its SHA-256 differs)" \
       "Do not install from this store before you know why; then get a new script." 21
@@ -177,6 +234,7 @@ settings() {
 install_agent() {
   check_system
   check_rights
+  check_header_file
   ask_settings
   FOLDER=$(mktemp -d)
   trap 'rm -rf -- "$FOLDER"' EXIT
@@ -187,6 +245,7 @@ install_agent() {
   for ((index = 0; index < ${#TARBALLS[@]}; index += 3)); do
     arguments+=(--tarball "${TARBALLS[@]:index:3}")
   done
+  [[ -z "$STORE_HEADER_FILE" ]] || arguments+=(--store-header-file "$STORE_HEADER_FILE")
   settings | as_owner python3 "$FOLDER/agentctl" "${arguments[@]}"
   finish
 }
