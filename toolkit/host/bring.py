@@ -95,7 +95,9 @@ class _Work:
             self._fetch(source, file)
         # Two tars take room that the whole release does not: here a full disk is a reason too.
         with _unusable((AgentctlError, OSError), file, tar):
-            self.say.step(f"make {self.request.version} of {base.version} and {self._name(base)}")
+            self.say.step(
+                f"make {self.request.version} of the installed {base.version} and the delta"
+            )
             apply(delta, file, self.layout.release(base.version), tar)
             file.unlink()
             self._unpack(tar, None)

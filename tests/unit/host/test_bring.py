@@ -23,6 +23,7 @@ from toolkit.host.forms import Form
 from toolkit.host.layout import Layout
 from toolkit.host.request import Request, Say
 from toolkit.host.stage import stage
+from toolkit.host.unpack import unpack
 from toolkit.progress import Silent
 from toolkit.record import parse_description
 from toolkit.release import Settings, build
@@ -142,7 +143,7 @@ def test_a_delta_is_all_that_is_fetched_where_its_base_is_whole(world: World) ->
     assert world.stage(NEW) == [DELTA]
     assert (world.layout.release(NEW) / "run").read_text() == f"#!/bin/sh\necho {NEW}\n"
     assert (world.layout.release(OLD) / "run").read_text() == f"#!/bin/sh\necho {OLD}\n"
-    assert f"make {NEW} of {OLD} and the delta from {OLD}" in world.said
+    assert f"make {NEW} of the installed {OLD} and the delta" in world.said
 
 
 def test_all_ways_give_the_same_files(world: World) -> None:
@@ -285,7 +286,7 @@ def test_two_tars_that_fill_the_disk_are_a_reason(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.stage(OLD)
-    real = bring.unpack
+    real = unpack
 
     def full(tarball: Path, folder: Path, tar: Any) -> None:
         if tarball.suffix == ".tar":
@@ -313,10 +314,11 @@ def test_a_disk_that_is_full_for_the_delta_is_full(
 
 
 def test_a_zstd_file_that_fails_is_followed_by_gzip(world: World) -> None:
-    for fault in (
+    faults: tuple[Callable[[], None], ...] = (
         lambda: world.server.tamper(ZST),
         lambda: world.server.fail(404, path_suffix=ZST),
-    ):
+    )
+    for fault in faults:
         fault()
         assert world.stage(NEW) == [ZST, GZ]
         assert "the .tar.zst can't be used, the whole release is fetched" in world.reason()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,9 +79,10 @@ def test_where_a_delta_starts() -> None:
     assert parse_base(FROM) == base
     assert base.epoch == DEFAULT_EPOCH
     assert parse_base({**FROM, "epoch": 5}) == replace(base, epoch=5)
-    for wrong in ({}, [], {"version": "1"}, {**FROM, "epoch": "x"}, {**FROM, "tar": 5}):
+    wrong: list[Any] = [{}, [], {"version": "1"}, {**FROM, "epoch": "x"}, {**FROM, "tar": 5}]
+    for each in wrong:
         with pytest.raises(DeltaUnusable):
-            parse_base(wrong)  # type: ignore[arg-type]
+            parse_base(each)
 
 
 @pytest.fixture
