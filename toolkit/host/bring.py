@@ -101,6 +101,7 @@ class _Work:
             apply(delta, file, self.layout.release(base.version), tar)
             file.unlink()
             self._unpack(tar, None)
+            tar.unlink()
 
     def _unpack(self, tarball: Path, tar: Digest | None) -> None:
         folder = self.layout.release(self.request.version)
