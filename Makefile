@@ -37,9 +37,11 @@ lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
 .PHONY: bench
-bench: setup ## measure packing against tar and sha256sum, and deltas against whole tarballs
+bench: setup ## measure packing, deltas, trust and uploads against their peers
 	$(PYTHON) -m bench.pack
 	$(PYTHON) -m bench.delta
+	$(PYTHON) -m bench.refresh
+	$(PYTHON) -m bench.upload
 
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.pack import TOP, make_tree
+from bench.pack import TOP, make_tree, own_peak
 from toolkit.archive import DEFAULT_EPOCH, Archive, Sinks, build_archive
 from toolkit.delta import make_patch
 from toolkit.dist import digest_of
@@ -94,12 +94,6 @@ def on_host(work: Path) -> dict[str, float]:
     seconds = time.perf_counter() - began
     program = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     return {"seconds": seconds, "memory": own_peak(), "zstd": program}
-
-
-def own_peak() -> int:
-    """Give the peak memory in bytes; getrusage's counts that of the process that started this."""
-    text = Path("/proc/self/status").read_text("ascii")
-    return int(text.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 if __name__ == "__main__":

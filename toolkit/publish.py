@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from toolkit.artifact import Artifact, checksum_file, checksum_line
-from toolkit.errors import ConflictError, IntegrityError, NotFoundError, StoreError
+from toolkit.beside import companions
+from toolkit.errors import ConflictError, IntegrityError, NotFoundError
 from toolkit.progress import Progress
-from toolkit.store import DirectoryStore, Entry, Store, Stored
-from toolkit.uploads import Tarball, Upload, plan
+from toolkit.sending import hash_of, holds, send, send_all
+from toolkit.store import DirectoryStore, Entry, Store
+from toolkit.uploads import Tarball, Upload, of_file, plan
 
 _CHECKSUM_LIMIT = 4096
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,15 @@ class Prepared:
 
 
 class Action(StrEnum):
-    """What was done with a file, or would be: a CONFLICT stops everything."""
+    """What was done with a file, or would be: a CONFLICT stops everything.
+
+    KEPT says that the store's own was left, though it has other bytes, as is meant for it.
+    """
 
     SENT = "sent"
     REPLACED = "replaced"
     UNCHANGED = "unchanged"
+    KEPT = "kept"
     CONFLICT = "conflict"
 
 
@@ -89,9 +96,11 @@ def foresee(
     Raises StoreError where the store can not be read.
     """
     manner = manner or Manner()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        entries = list(pool.map(store.look, [upload.name for upload in uploads]))
     return tuple(
-        Published(upload, _decide(upload, store, progress, verify=manner.verify_all))
-        for upload in uploads
+        Published(upload, _decide(upload, there, store, progress, verify=manner.verify_all))
+        for upload, there in zip(uploads, entries, strict=True)
     )
 
 
@@ -110,12 +119,12 @@ def publish(
     for one in planned:
         if one.action is Action.CONFLICT:
             raise _other_bytes(store.locate(one.upload.name))
-    lasting = [one for one in planned if one.upload.immutable]
-    moving = [one for one in planned if not one.upload.immutable]
-    _send_all(lasting, store, progress)
+    lasting = [one for one in planned if one.upload.immutable and one.action is not Action.KEPT]
+    send_all(_missing(lasting), store, progress)
     if manner.commit:
         manner.commit(lasting)
-    _send_all(moving, store, progress)
+    for upload in _missing(one for one in planned if not one.upload.immutable):
+        send(upload, store, progress)
     return planned
 
 
@@ -124,7 +133,7 @@ def hand_over(uploads: Iterable[Upload], dist: DirectoryStore, progress: Progres
     for upload in uploads:
         if isinstance(upload.body, bytes):
             with dist.read(upload.name) as stored:
-                there = stored is not None and _holds(stored, upload, "comparing", progress)
+                there = stored is not None and holds(stored, upload, "comparing", progress)
             if not there:
                 progress.start(f"writing {upload.name}", total=upload.size)
                 dist.write(replace(upload, only_if=None), progress.advance)
@@ -156,7 +165,11 @@ def _checked(artifact: Artifact, dist: DirectoryStore, progress: Progress) -> Ta
     size, sha256 = _compare_with_checksum(artifact.tarball, artifact, dist, progress)
     _, latest = _compare_with_checksum(artifact.latest, artifact, dist, progress)
     path = dist.path(artifact.tarball)
-    return Tarball(artifact, path, size, sha256, is_latest=latest == sha256)
+    beside = tuple(
+        of_file(file, digest.size, digest.sha256, first_stays=file.name == artifact.provenance)
+        for file, digest in companions(artifact, path.parent)
+    )
+    return Tarball(artifact, path, size, sha256, latest == sha256, beside)
 
 
 def _compare_with_checksum(
@@ -173,7 +186,7 @@ def _compare_with_checksum(
                 hint=build,
             )
         size = stored.size
-        sha256 = _hash(f"checking {name}", stored, progress)
+        sha256 = hash_of(f"checking {name}", stored, progress)
     if promised != checksum_line(sha256, name):
         raise IntegrityError(
             f"{name} is not what was released",
@@ -204,12 +217,15 @@ def _notes(publication: Publication, tarballs: Sequence[Tarball]) -> Iterator[st
             )
 
 
-def _decide(upload: Upload, store: Store, progress: Progress, *, verify: bool) -> Action:
-    there = store.look(upload.name)
+def _decide(
+    upload: Upload, there: Entry | None, store: Store, progress: Progress, *, verify: bool
+) -> Action:
     if there is None:
         return Action.SENT
     if _is_same(there, upload, store, progress, verify=verify):
         return Action.UNCHANGED
+    if upload.first_stays:
+        return Action.KEPT
     return Action.CONFLICT if upload.immutable else Action.REPLACED
 
 
@@ -225,7 +241,7 @@ def _is_same(
     if there.sha256 is not None and not verify:
         return there.sha256 == upload.sha256
     with store.read(upload.name) as stored:
-        return stored is not None and _holds(stored, upload, "comparing", progress)
+        return stored is not None and holds(stored, upload, "comparing", progress)
 
 
 def _other_bytes(place: str) -> ConflictError:
@@ -237,42 +253,5 @@ def _other_bytes(place: str) -> ConflictError:
     )
 
 
-def _send_all(planned: Iterable[Published], store: Store, progress: Progress) -> None:
-    for one in planned:
-        if one.action is not Action.UNCHANGED:
-            _send(one.upload, store, progress)
-
-
-def _send(upload: Upload, store: Store, progress: Progress) -> None:
-    progress.start(f"sending {upload.name}", total=upload.size)
-    store.write(upload, progress.advance)
-    progress.finish()
-    place = store.locate(upload.name)
-    with store.read(upload.name) as stored:
-        if stored and _holds(stored, upload, "reading back", progress):
-            return
-    raise StoreError(
-        f"{place} does not hold what was sent",
-        why=f"it should be {upload.size} bytes with the SHA-256 {upload.sha256}, and is not; "
-        "files after it were not sent",
-        hint="delete that file; look for what changes files on their way (a proxy, a second "
-        "publisher, a bad disk); then run the same command again",
-    )
-
-
-def _holds(stored: Stored, upload: Upload, verb: str, progress: Progress) -> bool:
-    """Tell whether a stored file has the bytes of `upload`; reads it only where its length fits."""
-    return (
-        stored.size == upload.size
-        and _hash(f"{verb} {upload.name}", stored, progress) == upload.sha256
-    )
-
-
-def _hash(what: str, stored: Stored, progress: Progress) -> str:
-    progress.start(what, total=stored.size)
-    digest = hashlib.sha256()
-    for chunk in stored.chunks:
-        digest.update(chunk)
-        progress.advance(len(chunk))
-    progress.finish()
-    return digest.hexdigest()
+def _missing(planned: Iterable[Published]) -> list[Upload]:
+    return [one.upload for one in planned if one.action not in (Action.UNCHANGED, Action.KEPT)]

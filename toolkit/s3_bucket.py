@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,10 +34,14 @@ _WhenChecksums = Literal["when_required", "when_supported"]
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket as toolkit.toml describes it, and the client that reaches it."""
+    """A bucket as toolkit.toml describes it, and the client that reaches it.
+
+    `known` is empty until the bucket was seen to be there.
+    """
 
     config: S3Config
     client: S3Client
+    known: set[bool] = field(default_factory=set, compare=False)
 
     def at(self, name: str) -> dict[str, Any]:
         """Give the arguments that name the file `name` in a call of boto3."""
@@ -78,10 +82,15 @@ class Bucket:
         with explained(self.config, f"read {self.locate(name)}"):
             try:
                 head = self.client.head_object(**self.at(name))
-            except ClientError:
+            except ClientError as error:
                 # The answer to HEAD has no body, so a missing bucket looks like a missing file
-                # and a wrong key like a missing right: GET says which.
-                return self._look_by_get(name)
+                # and a wrong key like a missing right: GET says which. Once is enough.
+                if is_missing(error) and self.known:
+                    return None
+                entry = self._look_by_get(name)
+                self.known.add(True)
+                return entry
+            self.known.add(True)
             return Entry(head["ContentLength"], head["ETag"], head["Metadata"].get("sha256"))
 
     def _look_by_get(self, name: str) -> Entry | None:

@@ -131,10 +131,13 @@ class DirectoryStore:
             _flush_folder(path.parent)
 
     def delete(self, name: str) -> None:
-        """Remove the file `name`."""
+        """Remove the file `name`, and a folder below the store's that is empty then."""
         path = self.path(name)
         with _faults("delete", path):
             path.unlink(missing_ok=True)
+            folder = path.parent
+            if folder != self._folder and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def _put(self, part: Path, upload: Upload) -> None:
         """Give the written file its name, where the precondition holds."""

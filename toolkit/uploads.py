@@ -42,6 +42,8 @@ class Upload:
 
     What is `immutable` may never get other bytes under the same name. It is written only where
     `only_if` holds. `same_as` names a file that the store has by then, with the same bytes.
+    Where `first_stays`, the one that is there is kept: the same tarball can be built from another
+    commit, and its provenance tells of the build that was published.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Upload:
     immutable: bool
     only_if: Precondition | None = None
     same_as: str | None = None
+    first_stays: bool = False
 
     @property
     def precondition(self) -> str | None:
@@ -78,7 +81,8 @@ class Upload:
 class Tarball:
     """A built tarball whose bytes were compared with its checksum.
 
-    `is_latest` says that its `latest` twin has the same bytes.
+    `is_latest` says that its `latest` twin has the same bytes; `companions` are the files of the
+    same version that go up with it.
     """
 
     artifact: Artifact
@@ -86,6 +90,7 @@ class Tarball:
     size: int
     sha256: str
     is_latest: bool
+    companions: tuple[Upload, ...] = ()
 
 
 def plan(extra: Iterable[tuple[str, bytes]], tarballs: Iterable[Tarball]) -> tuple[Upload, ...]:
@@ -99,6 +104,7 @@ def plan(extra: Iterable[tuple[str, bytes]], tarballs: Iterable[Tarball]) -> tup
     return (
         *(of_bytes(name, data, immutable=True) for name, data in extra),
         *(file for tarball in tarballs for file in _pair(tarball, latest=False)),
+        *(file for tarball in tarballs for file in tarball.companions),
         *(file for tarball in newest for file in _pair(tarball, latest=True)),
     )
 
@@ -107,6 +113,11 @@ def of_bytes(name: str, data: bytes, *, immutable: bool) -> Upload:
     """Give the upload of `data` under `name`; an immutable one never replaces a file."""
     only_if = Absent() if immutable else None
     return Upload(name, data, len(data), sha256(data).hexdigest(), immutable, only_if)
+
+
+def of_file(path: Path, size: int, sha256: str, *, first_stays: bool = False) -> Upload:
+    """Give the upload of an immutable file under its own name."""
+    return Upload(path.name, path, size, sha256, True, Absent(), first_stays=first_stays)
 
 
 def _pair(tarball: Tarball, *, latest: bool) -> Iterator[Upload]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from toolkit import __version__
 from toolkit.artifact import Artifact
+from toolkit.beside import deltas, describe
 from toolkit.errors import IntegrityError
+from toolkit.host.delta import Delta
 from toolkit.host.target import Tar, Target
 from toolkit.progress import Progress
 from toolkit.publish import Publication
@@ -49,25 +52,42 @@ def vouch(
 def _listed(
     publication: Publication, sent: Iterable[Upload], progress: Progress
 ) -> Iterator[Listed]:
-    platforms = {
-        Artifact(publication.agent, publication.version, platform).tarball: platform
-        for platform in (None, *publication.platforms)
-    }
-    for upload in sent:
-        if upload.name in platforms and isinstance(upload.body, Path):
-            target = Target(
-                "release",
-                publication.agent,
-                publication.version,
-                platforms[upload.name],
-                tar=_tar(upload.body, progress),
-                compression="gzip",
-            )
-        elif upload.name.startswith(f"{ENGINE}-") and upload.name.endswith(_SUFFIX):
+    files = {upload.name: upload for upload in sent}
+    for platform in (None, *publication.platforms):
+        artifact = Artifact(publication.agent, publication.version, platform)
+        tarball = files.get(artifact.tarball)
+        if tarball is not None and isinstance(tarball.body, Path):
+            targets = _targets(artifact, tarball.body, progress)
+            for name in targets.keys() & files.keys():
+                yield Listed(name, files[name].size, files[name].sha256, targets[name])
+    for name, upload in files.items():
+        if name.startswith(f"{ENGINE}-") and name.endswith(_SUFFIX):
             target = Target(ENGINE, ENGINE, __version__)
-        else:
-            continue
-        yield Listed(upload.name, upload.size, upload.sha256, target)
+            yield Listed(name, upload.size, upload.sha256, target)
+
+
+def _targets(artifact: Artifact, tarball: Path, progress: Progress) -> dict[str, Target]:
+    """Say what each file of this version is, by its name."""
+    dist = tarball.parent
+    whole = Target("release", artifact.name, artifact.version, artifact.platform)
+    recorded = describe(artifact, dist)
+    tar = Tar(recorded.tar.size, recorded.tar.sha256) if recorded else _tar(tarball, progress)
+    of_bases = {
+        path.name: replace(whole, kind="delta", tar=tar, compression="zstd", source=_source(delta))
+        for path, delta in deltas(artifact, dist).items()
+    }
+    return {
+        artifact.tarball: replace(whole, tar=tar, compression="gzip"),
+        artifact.zstd: replace(whole, tar=tar, compression="zstd"),
+        artifact.sbom: replace(whole, kind="sbom"),
+        artifact.provenance: replace(whole, kind="provenance"),
+        **of_bases,
+    }
+
+
+def _source(delta: Delta) -> dict[str, object]:
+    base = delta.base
+    return {"version": base.version, "tar": asdict(base.tar), "epoch": base.epoch}
 
 
 def _tar(path: Path, progress: Progress) -> Tar:

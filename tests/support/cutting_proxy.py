@@ -3,6 +3,7 @@
 import http.client
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ class CuttingProxy:
 @contextmanager
 def cutting_proxy(store: str) -> Iterator[CuttingProxy]:
     """Run a proxy on loopback before the store at the URL `store`, which has no TLS."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     proxy = CuttingProxy(f"http://127.0.0.1:{server.server_address[1]}", store)
     server.proxy = proxy  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -75,6 +76,13 @@ def cutting_proxy(store: str) -> Iterator[CuttingProxy]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of the connections that a killed client leaves."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

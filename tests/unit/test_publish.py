@@ -146,6 +146,25 @@ def test_bytes_that_changed_in_the_store_are_found_where_all_is_read(dist: Path)
     assert foresee(uploads_of(dist), store, Silent(), manner)[0].action is Action.CONFLICT
 
 
+def test_many_small_files_go_at_once_and_each_is_read_back(tmp_path: Path) -> None:
+    store = MemoryStore()
+    uploads = [of_bytes(f"{number}.json", b"%d" % number, immutable=True) for number in range(40)]
+    latest = of_bytes("latest.json", b"", immutable=False)
+    publish([*uploads, latest], store, Silent())
+    assert set(store.sent) == set(store.read_names) == set(store.files)
+    assert len(store.sent) == 41
+    assert store.sent[-1] == "latest.json"
+
+
+def test_a_fault_of_one_of_many_stops_the_rest(tmp_path: Path) -> None:
+    store = MemoryStore(breaks_after=5)
+    uploads = [of_bytes(f"{number}.json", b"%d" % number, immutable=True) for number in range(40)]
+    with pytest.raises(StoreError, match="network"):
+        publish([*uploads, of_bytes("latest.json", b"", immutable=False)], store, Silent())
+    assert "latest.json" not in store.files
+    assert len(store.sent) == 5
+
+
 def test_metadata_is_committed_after_all_that_lasts_and_before_latest(dist: Path) -> None:
     store = MemoryStore()
     committed: list[str] = []

@@ -18,24 +18,29 @@ from toolkit.cli.reproduce import reproduce
 from toolkit.cli.upload import upload
 from toolkit.cli.verify import verify
 
-ALL: tuple[click.Command, ...] = (
-    init,
-    schema,
-    lock,
-    release,
-    delta,
-    reproduce,
-    keys,
-    doctor,
-    upload,
-    promote,
-    rollback,
-    yank,
-    releases,
-    history,
-    refresh,
-    prune,
-    render,
-    verify,
-    demo,
-)
+# What each does, short enough for a line of `toolkit --help`.
+_SHORT: dict[click.Command, str] = {
+    init: "Describe the agent in this folder",
+    schema: "Print the JSON Schema of release/<agent>.toml",
+    lock: "Freeze all that an agent is built from",
+    release: "Build an agent's tarballs",
+    delta: "Make small files for hosts with an older version",
+    reproduce: "Build a release again, and compare",
+    keys: "Manage the keys that sign releases",
+    doctor: "Find out what a store can do",
+    upload: "Publish a built release",
+    promote: "Point a channel at a version",
+    rollback: "Point a channel back",
+    yank: "Say that nobody should install a version",
+    releases: "List what is released, and in which channels",
+    history: "List how channels were moved",
+    refresh: "Sign anew what is near its end",
+    prune: "Delete old versions that no channel needs",
+    render: "Print install scripts, units, environment files",
+    verify: "Prove on hosts that an agent runs",
+    demo: "Show the whole way on this machine",
+}
+for _command, _text in _SHORT.items():
+    _command.short_help = _text
+
+ALL: tuple[click.Command, ...] = tuple(_SHORT)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import click
+from rich import filesize
 
 from toolkit.archive import DEFAULT_EPOCH
 from toolkit.build_cache import user_cache
@@ -105,11 +106,11 @@ def _row(built: Built) -> dict[str, object]:
 
 def _show(results: list[Built], settings: Settings) -> None:
     for built in results:
-        size = f"{built.size / 1e6:.1f} MB"
+        size = filesize.decimal(built.size)
         click.echo(f"{built.artifact.tarball}  {size}, {len(built.files)} files")
         click.echo(f"  SHA-256  {built.sha256}")
         if built.zstd:
-            click.echo(f"  .tar.zst {built.zstd.size / 1e6:.1f} MB")
+            click.echo(f"  .tar.zst {filesize.decimal(built.zstd.size)}")
         if built.reused:
             click.echo("  note     nothing had changed since it was built; its files are whole")
         if built.replaced:

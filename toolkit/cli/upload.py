@@ -38,6 +38,7 @@ _WOULD = {
     Action.SENT: "send",
     Action.REPLACED: "replace",
     Action.UNCHANGED: "unchanged",
+    Action.KEPT: "keep the one that is there",
     Action.CONFLICT: "CONFLICT (there with other bytes; nothing would be sent)",
 }
 

@@ -1,0 +1,83 @@
+"""Sends files to a store and reads each back: what arrived is what was meant."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from toolkit.errors import StoreError
+from toolkit.progress import Progress, Silent
+from toolkit.store import Store, Stored
+from toolkit.uploads import Upload
+
+# From this many files of at most this many bytes on, several are sent at once.
+_MANY, _SMALL = 16, 8 * 1024 * 1024
+_AT_ONCE = 8
+
+
+def send_all(uploads: Sequence[Upload], store: Store, progress: Progress) -> None:
+    """Send files that never change: many small ones at once, the others one after the other.
+
+    Raises StoreError, and ConflictError where another publisher was faster.
+    """
+    small = [upload for upload in uploads if upload.size <= _SMALL]
+    # The first goes alone: a store is tried out at the first write, and that once.
+    crowd = small[1:] if len(small) >= _MANY else []
+    together = {upload.name for upload in crowd}
+    for upload in uploads:
+        if upload.name not in together:
+            send(upload, store, progress)
+    if crowd:
+        progress.start(f"sending {len(crowd)} small files", total=len(crowd))
+        _send_at_once(crowd, store, progress)
+        progress.finish()
+
+
+def send(upload: Upload, store: Store, progress: Progress) -> None:
+    """Send one file and read it back."""
+    progress.start(f"sending {upload.name}", total=upload.size)
+    store.write(upload, progress.advance)
+    progress.finish()
+    place = store.locate(upload.name)
+    with store.read(upload.name) as stored:
+        if stored and holds(stored, upload, "reading back", progress):
+            return
+    raise StoreError(
+        f"{place} does not hold what was sent",
+        why=f"it should be {upload.size} bytes with the SHA-256 {upload.sha256}, and is not; "
+        "files after it were not sent",
+        hint="delete that file; look for what changes files on their way (a proxy, a second "
+        "publisher, a bad disk); then run the same command again",
+    )
+
+
+def holds(stored: Stored, upload: Upload, verb: str, progress: Progress) -> bool:
+    """Tell whether a stored file has the bytes of `upload`; reads it only where its length fits."""
+    return (
+        stored.size == upload.size
+        and hash_of(f"{verb} {upload.name}", stored, progress) == upload.sha256
+    )
+
+
+def hash_of(what: str, stored: Stored, progress: Progress) -> str:
+    """Give the SHA-256 of a stored file; `what` names the work."""
+    progress.start(what, total=stored.size)
+    digest = hashlib.sha256()
+    for chunk in stored.chunks:
+        digest.update(chunk)
+        progress.advance(len(chunk))
+    progress.finish()
+    return digest.hexdigest()
+
+
+def _send_at_once(uploads: Sequence[Upload], store: Store, progress: Progress) -> None:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        futures = [pool.submit(send, upload, store, Silent()) for upload in uploads]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                progress.advance()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
