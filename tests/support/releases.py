@@ -61,10 +61,13 @@ def tiny(dist: Path, *, version: str = "1.0.0", title: str = "", **service: obje
     return build(_tiny_spec(version, title, service), SAMPLES / "tiny", dist)
 
 
-def tiny_with_ballast(project: Path, dist: Path, *, version: str) -> Released:
-    """Build the sample agent with two megabytes that no compression makes small."""
+def tiny_with_ballast(project: Path, dist: Path, *, version: str, seed: str = "") -> Released:
+    """Build the sample agent with two megabytes that no compression makes small.
+
+    They are others in each version, or the same for the same `seed`.
+    """
     shutil.copytree(SAMPLES / "tiny", project, dirs_exist_ok=True)
-    ballast = random.Random(version).randbytes(2_000_000)
+    ballast = random.Random(seed or version).randbytes(2_000_000)
     (project / "agent" / "ballast").write_bytes(ballast)
     return build(_tiny_spec(version, "", {}), project, dist)
 

@@ -171,7 +171,7 @@ def test_signed_addresses_are_in_no_argument_list(
     program: str, private: Path, tmp_path: Path
 ) -> None:
     """The download itself runs, with a program that notes its arguments and its input."""
-    text = presigned_script(private).read_text("utf-8").removesuffix('main "$@"\n')
+    text = presigned_script(private).read_text("utf-8").removesuffix('main "$@"\n}\n')
     path = tmp_path / "bin"
     path.mkdir()
     spy = path / program
@@ -179,7 +179,7 @@ def test_signed_addresses_are_in_no_argument_list(
     spy.chmod(0o755)
     (path / "cat").symlink_to("/bin/cat")
     file = tmp_path / "sourced.sh"
-    file.write_text(f'{text}\nPATH={path}\ndownload "$AGENTCTL_ADDRESS" to\n', "utf-8")
+    file.write_text(f'{text}\nPATH={path}\ndownload "$AGENTCTL_ADDRESS" to\n}}\n', "utf-8")
     environ = {**os.environ, "SPY": str(tmp_path / "spy")}
     subprocess.run(["bash", str(file)], check=True, env=environ, timeout=20)
     assert "X-Amz" not in (tmp_path / "spy.argv").read_text("utf-8")

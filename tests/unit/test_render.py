@@ -121,9 +121,9 @@ def test_bash_and_shellcheck_read_the_install_script(case: str, tmp_path: Path) 
 
 def test_the_root_and_the_channel_arrive_as_they_are(tmp_path: Path) -> None:
     rendered = trusted_script_of(spec_of("hostile"), note=HOSTILE, channel=HOSTILE)
-    script = rendered.text.removesuffix('main "$@"\n')
+    script = rendered.text.removesuffix('main "$@"\n}\n')
     file = tmp_path / "install.sh"
-    file.write_text(f'{script}\nprintf \'%s\\0\' "$ROOT" "$CHANNEL"\n', "utf-8")
+    file.write_text(f'{script}\nprintf \'%s\\0\' "$ROOT" "$CHANNEL"\n}}\n', "utf-8")
     done = subprocess.run(["bash", str(file)], capture_output=True, text=True, check=True)
     root, channel, _ = done.stdout.split("\0")
     assert json.loads(root)["signed"]["x-note"] == HOSTILE
@@ -133,9 +133,9 @@ def test_the_root_and_the_channel_arrive_as_they_are(tmp_path: Path) -> None:
 
 def test_the_install_script_keeps_hostile_settings_as_they_are(tmp_path: Path) -> None:
     """The script is sourced without its last line, and asked for what it would send."""
-    script = script_of(spec_of("hostile")).text.removesuffix('main "$@"\n')
+    script = script_of(spec_of("hostile")).text.removesuffix('main "$@"\n}\n')
     file = tmp_path / "install.sh"
-    file.write_text(f"{script}\nsettings\n", "utf-8")
+    file.write_text(f"{script}\nsettings\n}}\n", "utf-8")
     done = subprocess.run(["bash", str(file)], capture_output=True, text=True, check=True)
     assert done.stdout == f"AIWM_AGENT_ID={HOSTILE}\0"
     assert not Path("/tmp/pwned").exists()
@@ -144,7 +144,7 @@ def test_the_install_script_keeps_hostile_settings_as_they_are(tmp_path: Path) -
 def test_a_truncated_install_script_does_nothing(tmp_path: Path) -> None:
     text = script_of(spec_of("glances")).text
     file = tmp_path / "install.sh"
-    for end in range(0, len(text) - len('main "$@"\n'), 97):
+    for end in range(0, len(text) - len("}\n"), 23):
         file.write_text(text[:end], "utf-8")
         done = subprocess.run(
             ["bash", str(file)], capture_output=True, text=True, check=False, cwd=tmp_path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from toolkit.host.clock import parse_time
@@ -14,17 +14,23 @@ from toolkit.host.target import ALL, Rollout, Target
 
 KIND = "release"
 COMPRESSIONS = (None, "gzip")
+OTHER_KINDS = (KIND, "delta")
+OTHER_COMPRESSION = "zstd"
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A file of the store: name, length in bytes, SHA-256, and what was signed of it."""
+    """A file of the store: name, length in bytes, SHA-256, and what was signed of it.
+
+    `others` are files that hold the same tar: smaller, and not for every host.
+    """
 
     file: str
     size: int
     sha256: str
     target: Target
+    others: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ def choose(offers: Iterable[Offer], wanted: Wanted, host: Host) -> Offer:
 
     Raises UnknownTarget, Unsupported (no such platform), Yanked or TooOld.
     """
+    offers = tuple(offers)
     releases = [offer for offer in offers if _is_release(offer.target, wanted.name)]
     found = _by_version(releases, wanted, host) if wanted.version else []
     if wanted.channel:
@@ -59,7 +66,29 @@ def choose(offers: Iterable[Offer], wanted: Wanted, host: Host) -> Offer:
     _for_platform(found, host)
     offer = max(_fitting(found, host), key=lambda each: each.target.platform is not None)
     _usable(offer.target, host)
-    return offer
+    return replace(offer, others=tuple(_others(offers, offer.target, host)))
+
+
+def _others(offers: Iterable[Offer], whole: Target, host: Host) -> Iterator[Offer]:
+    """Give the files of the same tar; one that lacks what this agentctl must know is no fault."""
+    for offer in offers:
+        target = offer.target
+        same = replace(
+            target,
+            kind=whole.kind,
+            channels=whole.channels,
+            compression=whole.compression,
+            source=whole.source,
+            minimum_agentctl=whole.minimum_agentctl,
+        )
+        if (
+            target.kind in OTHER_KINDS
+            and target.compression == OTHER_COMPRESSION
+            and target.tar is not None
+            and same == whole
+            and not _too_old(target, host)
+        ):
+            yield offer
 
 
 def _is_release(target: Target, name: str) -> bool:
@@ -176,12 +205,16 @@ def _not_yanked(offers: Sequence[Offer], host: Host) -> None:
 
 
 def _usable(target: Target, host: Host) -> None:
-    if _numbers(host.agentctl) < _numbers(target.minimum_agentctl):
+    if _too_old(target, host):
         raise TooOld(
             f"{target.name} {target.version} needs agentctl {target.minimum_agentctl} or newer, "
             f"and this is {host.agentctl}",
             hint="get a new install script: it brings the agentctl that is published now",
         )
+
+
+def _too_old(target: Target, host: Host) -> bool:
+    return _numbers(host.agentctl) < _numbers(target.minimum_agentctl)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -244,6 +244,7 @@ def _request(
         user=arguments.user or os.environ.get("SUDO_USER") or os.environ.get("USER", "root"),
         engine=Path(sys.argv[0]).read_bytes(),
         settings=settings,
+        forms=located.forms,
     )
 
 

@@ -9,6 +9,7 @@ raises DeltaUnusable: then the whole release is to be fetched, and the reason to
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -65,14 +66,21 @@ def parse_delta(data: Mapping[str, Any]) -> Delta:
     try:
         if data["schema"] != SCHEMA:
             raise DeltaUnusable(f"the delta's format is {data['schema']}, not {SCHEMA}")
-        base = data["from"]
-        return Delta(
-            Base(str(base["version"]), _digest(base["tar"]), int(base["epoch"])),
-            _digest(data["tar"]),
-            _digest(data["file"]),
-        )
+        return Delta(parse_base(data["from"]), _digest(data["tar"]), _digest(data["file"]))
     except (KeyError, TypeError, ValueError) as error:
         raise DeltaUnusable(f"the delta is not described: {error!r}") from error
+
+
+def parse_base(data: Mapping[str, Any]) -> Base:
+    """Read where a delta starts, as signed metadata says it; raises DeltaUnusable.
+
+    Files have the time DEFAULT_EPOCH where no `epoch` is given.
+    """
+    try:
+        epoch = int(data.get("epoch", DEFAULT_EPOCH))
+        return Base(str(data["version"]), _digest(data["tar"]), epoch)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DeltaUnusable(f"the delta's base is not described: {error!r}") from error
 
 
 def _digest(data: Mapping[str, Any]) -> Digest:
@@ -88,6 +96,19 @@ def check_usable(delta: Delta) -> None:
     if available is not None and available < needed:
         raise DeltaUnusable(
             f"a delta needs {needed >> 20} MB of memory, and {available >> 20} MB are free"
+        )
+
+
+def check_room(delta: Delta, folder: Path) -> None:
+    """Raise DeltaUnusable where the disk of `folder` lacks the room for both tars.
+
+    The old one is gone again when the new one is unpacked.
+    """
+    needed = delta.file.size + delta.tar.size + max(delta.base.tar.size, delta.tar.size)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DeltaUnusable(
+            f"a delta needs {needed >> 20} MB of disk, and {free >> 20} MB are free"
         )
 
 

@@ -44,6 +44,10 @@ class DownloadFailed(AgentctlError):
     exit_code = 20
 
 
+class NotServed(DownloadFailed):
+    """The store has no such file, or does not give it out."""
+
+
 class HashMismatch(AgentctlError):
     """What arrived is not what was published."""
 

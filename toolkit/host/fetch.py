@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolkit.host.errors import DownloadFailed, EndlessData, HashMismatch, UsageError
+from toolkit.host.errors import DownloadFailed, EndlessData, HashMismatch, NotServed, UsageError
 
 CHUNK = 1 << 20
 # Slower than SLOWEST bytes a second over WINDOW seconds is no download but a way to hold a host.
@@ -21,6 +21,12 @@ WINDOW = 60.0
 PAUSES = (1.0, 2.0, 4.0)
 SCHEMES = ("https://", "http://", "file://")
 TIMEOUT = 30.0
+_HINTS = {
+    401: "the store wants credentials; check that the files are public",
+    # A bucket that may not be listed answers so for a file that is not there, too.
+    403: "check that this version was uploaded, and that the store's files are public",
+    404: "check that this version was uploaded, and that the script names the right store",
+}
 
 Report = Callable[[int, "int | None"], None]
 
@@ -92,6 +98,8 @@ def _fetch(source: Source, target: Path, report: Report) -> None:
             raise _ran_out(url, error) from error
         _http_error(url, target, error)
     except urllib.error.URLError as error:
+        if isinstance(error.reason, FileNotFoundError):
+            raise NotServed(f"{url} is not there", hint=_HINTS[404]) from error
         raise _Passing(str(error.reason)) from error
     except (OSError, http.client.HTTPException) as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
@@ -113,16 +121,10 @@ def _http_error(url: str, target: Path, error: urllib.error.HTTPError) -> None:
         return
     if code == 429 or code >= 500:
         raise _Passing(f"the store answered {code} {error.reason}") from error
-    hints = {
-        401: "the store wants credentials; check that the files are public",
-        # A bucket that may not be listed answers so for a file that is not there, too.
-        403: "check that this version was uploaded, and that the store's files are public",
-        404: "check that this version was uploaded, and that the script names the right store",
-    }
     target.unlink(missing_ok=True)
-    raise DownloadFailed(
+    raise NotServed(
         f"{url}: the store answered {code} {error.reason}",
-        hint=hints.get(code, "check the address of the store"),
+        hint=_HINTS.get(code, "check the address of the store"),
     ) from error
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from toolkit import __version__
-from toolkit.host.choice import Host, Wanted
+from toolkit.host.choice import Host, Offer, Wanted
+from toolkit.host.delta import DeltaUnusable, parse_base
 from toolkit.host.errors import Unsupported, UsageError
 from toolkit.host.fetch import Source
+from toolkit.host.forms import Form
 from toolkit.host.layout import Layout, machine_id, this_platform
 from toolkit.host.stage import tarball_url
+from toolkit.host.tarwriter import Digest
 
 ROOT_LIMIT = 512_000
 _ADDRESS = re.compile(r"(?P<file>[!-~]+) (?P<url>https?://[!-~]+)")
@@ -22,11 +25,12 @@ _ADDRESS = re.compile(r"(?P<file>[!-~]+) (?P<url>https?://[!-~]+)")
 
 @dataclass(frozen=True)
 class Located:
-    """A version for this host's platform, and where its tarball is."""
+    """A version for this host's platform, and where its tarball is, in `forms` too."""
 
     version: str
     platform: str
     source: Source
+    forms: tuple[Form, ...] = ()
 
 
 def pinned(
@@ -84,8 +88,24 @@ def trusted(
         now=clock(),
     )
     offer = Trust(home, store, _read(root), clock).pick(wanted, host)
-    source = Source(tarball_url(store, offer.file), offer.sha256, offer.size)
-    return Located(offer.target.version, here, source)
+    forms = tuple(_forms(store, offer.others))
+    return Located(offer.target.version, here, _source(store, offer), forms)
+
+
+def _forms(store: str, offers: Sequence[Offer]) -> Iterator[Form]:
+    for offer in offers:
+        tar, base = offer.target.tar, offer.target.source
+        if tar is None:
+            continue
+        try:
+            start = parse_base(base or {}) if offer.target.kind == "delta" else None
+        except DeltaUnusable:
+            continue  # a newer toolkit may say it otherwise; the whole release is there
+        yield Form(_source(store, offer), Digest(tar.size, tar.sha256), start)
+
+
+def _source(store: str, offer: Offer) -> Source:
+    return Source(tarball_url(store, offer.file), offer.sha256, offer.size)
 
 
 def _read(root: Path) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.host.fetch import Report, Source
+from toolkit.host.forms import Form
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Request:
     """This version of this agent, run so.
 
     `source` is the tarball for this host's `platform`; `user` runs the service where the
-    release names none; `settings` go into .env; `engine` is agentctl itself, in bytes.
+    release names none; `settings` go into .env; `engine` is agentctl itself, in bytes. `forms`
+    are other files of the same release; which of them serves, this host finds out.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Request:
     user: str
     engine: bytes
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    forms: tuple[Form, ...] = ()
 
 
 @dataclass(frozen=True)

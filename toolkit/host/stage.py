@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import urllib.parse
 from pathlib import Path
 
+from toolkit.host.bring import FULL, bring
 from toolkit.host.errors import DiskFull, UsageError
-from toolkit.host.fetch import Source, download
-from toolkit.host.files import make_folder, remove_tree, write_atomic
+from toolkit.host.files import remove_tree, write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.pythonenv import build_environment
 from toolkit.host.release import PATH, Release, parse_release
 from toolkit.host.request import Request, Say
-from toolkit.host.unpack import seal, unpack
+from toolkit.host.unpack import seal
 
 
 def stage(request: Request, layout: Layout, say: Say) -> bool:
     """Make releases/<version> whole; gives False where it was.
+
+    A version is known by the SHA-256 of its .tar.gz, in whatever form its bytes came.
 
     The marker is written last, after all else is on the disk. Whatever goes wrong before,
     the half version is taken away, so that it can't be used and takes no room.
@@ -36,7 +37,7 @@ def stage(request: Request, layout: Layout, say: Say) -> bool:
     try:
         _stage(request, layout, say)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise DiskFull(
                 f"the disk is full ({layout.home}); what ran before runs on",
                 hint="make room, then run the same command again",
@@ -48,10 +49,9 @@ def stage(request: Request, layout: Layout, say: Say) -> bool:
 def _stage(request: Request, layout: Layout, say: Say) -> None:
     folder = layout.release(request.version)
     remove_tree(folder)
-    say.step(f"fetch {request.source.url}")
-    tarball = _fetch(request.source, layout, say)
     try:
-        _unpack(tarball, folder, request, say)
+        bring(request, layout, say)
+        _finish(folder, request, say)
         os.sync()
         _mark(layout, request)
     except BaseException:
@@ -60,19 +60,7 @@ def _stage(request: Request, layout: Layout, say: Say) -> None:
     remove_tree(layout.incoming)
 
 
-def _fetch(source: Source, layout: Layout, say: Say) -> Path:
-    make_folder(layout.incoming, 0o700)
-    tarball = layout.incoming / f"{source.sha256}.tar.gz"
-    for other in layout.incoming.iterdir():
-        if other != tarball:
-            other.unlink()
-    download(source, tarball, say.bytes)
-    return tarball
-
-
-def _unpack(tarball: Path, folder: Path, request: Request, say: Say) -> None:
-    say.step(f"unpack {folder}")
-    unpack(tarball, folder)
+def _finish(folder: Path, request: Request, say: Say) -> None:
     release = read_release(folder)
     _same(request, release)
     if release.runtime.kind == "python":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -67,12 +68,17 @@ class Trust:
             files = client.targets_of(wanted.name)
             offer = _choose(files, wanted, host)
             owner = client.get_targetinfo(offer.file)
+            others = tuple(
+                each
+                for each in offer.others
+                if client.get_targetinfo(each.file) == files[each.file]
+            )
         if owner != files[offer.file]:
             raise UnknownTarget(
                 f"{wanted.name} may not speak for {offer.file}: another role comes first",
                 hint="look at the delegations of the store's targets metadata",
             )
-        return offer
+        return replace(offer, others=others)
 
     def _pinned(self) -> Client:
         """Take the given root for good, once all that it leads to was verified."""

@@ -7,27 +7,30 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
+from toolkit.host.decompress import open_zstd
 from toolkit.host.errors import BadRelease
 from toolkit.host.manifest import PATH, File, parse_manifest
+from toolkit.host.tarwriter import Digest
 
 CHUNK = 1 << 20
 
 
-def unpack(tarball: Path, folder: Path) -> None:
-    """Unpack `tarball` into the new folder `folder`.
+def unpack(tarball: Path, folder: Path, tar: Digest | None = None) -> None:
+    """Unpack `tarball`, a .tar.gz, .tar.zst or .tar, into the new folder `folder`.
 
     Only plain files, folders and links that stay inside are made; owners and special bits
     of the tarball are not used. Raises BadRelease where the tarball holds anything else, or
-    not just what its manifest lists.
+    not just what its manifest lists, or where its tar, before compression, is not `tar`.
     """
     folder = folder.parent.resolve() / folder.name
     folder.mkdir(mode=0o755)
     found = {}
     try:
-        with tarfile.open(tarball, "r|gz") as archive:
+        with _opened(tarball, tar) as archive:
             for member in archive:
                 file = _member(archive, member, folder)
                 if file is not None:
@@ -35,6 +38,41 @@ def unpack(tarball: Path, folder: Path) -> None:
     except (tarfile.TarError, EOFError) as error:
         raise BadRelease(f"{tarball.name} is no readable tarball: {error}") from error
     _compare(folder, found)
+
+
+@contextmanager
+def _opened(tarball: Path, tar: Digest | None) -> Iterator[tarfile.TarFile]:
+    if tarball.suffix == ".gz":
+        with tarfile.open(tarball, "r|gz") as archive:
+            yield archive
+        return
+    with open_zstd(tarball) if tarball.suffix == ".zst" else tarball.open("rb") as stream:
+        source = _Hashed(stream)
+        # It only reads, as tarfile wants it of a stream.
+        with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|") as archive:
+            yield archive
+        while source.read(CHUNK):
+            pass
+    if tar is not None and source.digest() != tar:
+        raise BadRelease(f"{tarball.name} holds another tar than the one that was signed")
+
+
+class _Hashed:
+    """Reads from `stream`, and hashes what it gives."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._sha256 = hashlib.sha256()
+        self._size = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._sha256.update(data)
+        self._size += len(data)
+        return data
+
+    def digest(self) -> Digest:
+        return Digest(self._size, self._sha256.hexdigest())
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> File | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import stat
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.need import need_command
+from toolkit.blockzstd import BlockZstd
 from toolkit.host.errors import BadRelease
 from toolkit.host.manifest import File, dump_manifest
+from toolkit.host.tarwriter import Digest
 from toolkit.host.unpack import seal, unpack
 
 
@@ -109,3 +113,42 @@ def test_a_tarball_without_a_manifest_or_that_is_cut_off_is_refused(tmp_path: Pa
     made.write_bytes(made.read_bytes()[:-40])
     with pytest.raises(BadRelease, match="no readable tarball"):
         unpack(made, tmp_path / "two")
+
+
+def in_form(made: Path, form: str) -> Path:
+    """Give the tar of the .tar.gz `made` in another form, with bytes after its end mark."""
+    path = made.with_name(f"release.{form}")
+    data = gzip.decompress(made.read_bytes()) + bytes(100_000)
+    with path.open("wb") as file:
+        if form == "tar":
+            file.write(data)
+        else:
+            with BlockZstd(file.write) as stream:
+                stream.write(data)
+    return path
+
+
+@pytest.mark.parametrize("form", ["tar", "tar.zst"])
+def test_other_forms_are_read_to_their_end_and_hashed(form: str, tmp_path: Path) -> None:
+    need_command("zstd")
+    made = tarball(tmp_path, member("a", b"x"), manifest(listed("a", b"x")))
+    data = gzip.decompress(made.read_bytes()) + bytes(100_000)
+    tar = Digest(len(data), hashlib.sha256(data).hexdigest())
+    unpack(in_form(made, form), tmp_path / "out", tar)
+    assert (tmp_path / "out" / "a").read_bytes() == b"x"
+    unpack(in_form(made, form), tmp_path / "unknown")
+    for other in (Digest(tar.size - 1, tar.sha256), Digest(tar.size, "ab" * 32)):
+        with pytest.raises(BadRelease, match="another tar than the one that was signed"):
+            unpack(in_form(made, form), tmp_path / f"{other.size}", other)
+
+
+@pytest.mark.parametrize("form", ["tar", "tar.zst"])
+def test_other_forms_are_held_against_the_manifest_too(form: str, tmp_path: Path) -> None:
+    need_command("zstd")
+    made = tarball(tmp_path, member("a", b"x"), manifest(listed("a", b"y")))
+    with pytest.raises(BadRelease, match="a is not the file in the manifest"):
+        unpack(in_form(made, form), tmp_path / "one")
+    cut = in_form(made, form)
+    cut.write_bytes(cut.read_bytes()[:20])
+    with pytest.raises(BadRelease, match=r"no readable tarball|can't be decompressed"):
+        unpack(cut, tmp_path / "two")

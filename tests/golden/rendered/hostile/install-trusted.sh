@@ -15,6 +15,7 @@
 # STORE_HEADER_FILE=FILE  for a private store: FILE holds one line like this:
 #   Authorization: Bearer TOKEN   Its owner must be you or root, and nobody else may read or write it
 set -euo pipefail
+{ # bash reads all of this before it runs any of it: a script that was cut off does nothing
 
 # Variables that the service needs; secrets are asked for without an echo. Their values are taken
 # first, since the service may call one as this script calls something of its own.
@@ -297,3 +298,4 @@ main() {
 }
 
 main "$@"
+}
