@@ -62,7 +62,10 @@ def forked_toolkit(environment: Mapping[str, str], log: Path) -> Iterator[Forked
 
 
 def _serve() -> None:
-    import toolkit.store_s3  # noqa: F401, PLC0415 - so that no child has to import it
+    # So that no child has to import them.
+    import toolkit.keyring  # noqa: PLC0415
+    import toolkit.store_s3  # noqa: PLC0415
+    import toolkit.vouch  # noqa: F401, PLC0415
     from toolkit.cli import main  # noqa: PLC0415
 
     for line in iter(sys.stdin.readline, ""):

@@ -34,7 +34,8 @@ _PUBLIC_READ = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "P
 
 # The short intervals bring the start from half a minute to two seconds: a new cluster agrees on
 # some thirty changes one after the other, each a second apart by default. The gateway asks for an
-# encrypted link to the monitor, which there is none of without authentication.
+# encrypted link to the monitor, which there is none of without authentication. Without
+# tcp_nodelay, each answer with a body takes 40 ms.
 _CONFIGURATION = """\
 [global]
 fsid = {cluster}
@@ -63,7 +64,8 @@ osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 1
 osd_pool_default_pg_autoscale_mode = off
-rgw_frontends = beast endpoint=127.0.0.1:{ports.http} ssl_endpoint=127.0.0.1:{ports.https} \
+rgw_frontends = beast tcp_nodelay=1 \
+endpoint=127.0.0.1:{ports.http} ssl_endpoint=127.0.0.1:{ports.https} \
 ssl_certificate={folder}/certificate.pem ssl_private_key={folder}/key.pem
 
 [mon.a]
