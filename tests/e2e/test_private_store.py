@@ -14,6 +14,7 @@ from tests.support.hosts import Host
 from tests.support.releases import SCRIPT, Released, publish, tiny
 from tests.support.serve import StoreServer
 from tests.support.signed_store import SignedStore, release
+from toolkit import engine
 from toolkit.host.target import Rollout
 from toolkit.install_script import Choices, Presign, render_for
 from toolkit.store_config import S3Config
@@ -104,6 +105,8 @@ def test_a_header_lets_the_host_in_and_is_seen_nowhere(
     assert install(host)[0] == 11
 
     host.run(["chown", "root", HEADER], user="root")
+    # curl waits a second before it tries again: the spy can't miss it, however busy the machine.
+    store.fail(503, path_suffix=engine.build().name, times=1)
     seen: list[str] = []
     with spied(host, seen):
         code, said = install(host)
