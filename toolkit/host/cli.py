@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from toolkit import __version__
+from toolkit.host.arguments import build_parser
 from toolkit.host.choice import Wanted
 from toolkit.host.direct import supervise
 from toolkit.host.envfile import parse_env, parse_settings
@@ -33,16 +33,10 @@ INTERRUPTED = 130
 UNHEALTHY = 3
 MEGABYTE = 1_000_000
 
-EXAMPLES = """examples:
-  sudo /opt/glances/agentctl status
-  sudo /opt/glances/agentctl status --json
-  sudo /opt/glances/agentctl uninstall --keep-data
-"""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run agentctl; gives the exit code (docs/exit-codes.md)."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser(RUNS).parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(arguments.run(arguments))
@@ -76,103 +70,6 @@ def _of_system(error: OSError) -> AgentctlError:
 def _interrupt(number: int, frame: object) -> None:
     del number, frame
     raise KeyboardInterrupt
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="agentctl",
-        description="Installs, watches and removes one agent on this host.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"agentctl {__version__}")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    _add_install(verbs)
-    _add_status(verbs)
-    _add_uninstall(verbs)
-    _add_inner(verbs)
-    return parser
-
-
-def _add_install(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("install", help="install a version, start it and wait for its health")
-    verb.add_argument("name", help="the agent's name")
-    verb.add_argument("--service", help="the service's name (default: the agent's)")
-    which = verb.add_mutually_exclusive_group(required=True)
-    which.add_argument("--version", help="the version to install")
-    which.add_argument("--channel", help="install what this channel has for this host")
-    verb.add_argument("--store", required=True, help="where the tarballs are: a URL or a folder")
-    verb.add_argument(
-        "--store-header-file",
-        type=Path,
-        metavar="FILE",
-        help="send the store the header in FILE, such as Authorization: Bearer TOKEN (mode 0600)",
-    )
-    trust = verb.add_mutually_exclusive_group(required=True)
-    trust.add_argument(
-        "--root", type=Path, help="believe the store's metadata that this root metadata leads to"
-    )
-    trust.add_argument(
-        "--tarball",
-        nargs=3,
-        action="append",
-        metavar=("PLATFORM", "FILE", "SHA256"),
-        help="believe this hash of a tarball; may be repeated",
-    )
-    verb.add_argument("--process-manager", default="systemd", help="systemd, pm2 or direct")
-    verb.add_argument("--home", type=Path, help="where to install (default: /opt/SERVICE)")
-    verb.add_argument("--user", help="who runs the service (default: who calls sudo)")
-    verb.add_argument(
-        "--settings-stdin",
-        action="store_true",
-        help="read NAME=VALUE settings, each ended by a NUL, from standard input",
-    )
-    verb.add_argument(
-        "--addresses-stdin",
-        action="store_true",
-        help="read signed addresses, FILE URL, each ended by a NUL, from standard input; one more"
-        " NUL ends them, and settings may follow",
-    )
-    verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    verb.set_defaults(run=_install)
-
-
-def _add_status(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("status", help="say what runs; exits with 3 where it is not healthy")
-    _add_home(verb)
-    verb.add_argument("--json", action="store_true", help="print JSON")
-    verb.set_defaults(run=_status)
-
-
-def _add_uninstall(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    verb = verbs.add_parser("uninstall", help="stop the service and remove all that it wrote")
-    _add_home(verb)
-    verb.add_argument("--keep-data", action="store_true", help="keep .env, logs and workspace")
-    verb.set_defaults(run=_uninstall)
-
-
-def _add_inner(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add what process managers call; people have no use for it, so help leaves it out."""
-    verb = verbs.add_parser("supervise")
-    _add_home(verb)
-    verb.set_defaults(run=_supervise)
-    verb = verbs.add_parser("exec")
-    _add_home(verb)
-    verb.add_argument("argv", nargs="+")
-    verb.set_defaults(run=_exec)
-
-
-def _add_home(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--home",
-        type=Path,
-        default=_own_folder(),
-        help="the service's folder (default: the one that this agentctl stands in)",
-    )
-
-
-def _own_folder() -> Path:
-    return Path(sys.argv[0]).resolve().parent
 
 
 def _install(arguments: argparse.Namespace) -> int:
@@ -324,3 +221,12 @@ class _Steps:
         of = f" of {total / MEGABYTE:.2f}" if total else ""
         end = "\n" if ended or not sys.stdout.isatty() else "\r"
         print(f"[INFO] {here / MEGABYTE:.2f}{of} MB", end=end, flush=True)
+
+
+RUNS = {
+    "install": _install,
+    "status": _status,
+    "uninstall": _uninstall,
+    "supervise": _supervise,
+    "exec": _exec,
+}
