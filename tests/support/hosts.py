@@ -25,6 +25,7 @@ from tests.support.podman import (
 )
 
 _BOOT_SECONDS = 60
+_TIDY_SECONDS = 30
 _AUTHORIZE = """
 install -d -m 0700 -o operator -g operator /home/operator/.ssh
 install -m 0600 -o operator -g operator /dev/stdin /home/operator/.ssh/authorized_keys
@@ -61,6 +62,7 @@ class Host:
         self.key = spec.key
         self.known_hosts = spec.key.private.with_name(f"known_hosts-{name}")
         self._cable: Cable | None = spec.network.cable() if spec.network else None
+        self._minder: str | None = None  # the process that podman leaves beside a container
 
     @classmethod
     def boot(cls, spec: HostSpec) -> "Host":
@@ -176,8 +178,14 @@ class Host:
         podman("wait", self.name)
 
     def start(self) -> None:
-        """Boot the host, with its network, and wait until systemd has started everything."""
+        """Boot the host, with its network, and wait until systemd has started everything.
+
+        Raises:
+            HostFailed: it did not boot in time; says what its systemd said.
+        """
+        self._wait_until_tidied()
         podman("init", self.name)
+        self._minder = process_stamp(self._pid("ConmonPid"))
         if self._cable:
             self._cable.plug(self._pid())
         podman("start", self.name)
@@ -248,8 +256,17 @@ class Host:
         if self._cable:
             self.known_hosts.write_text(f"{self._cable.address} {host_key}", encoding="utf-8")
 
-    def _pid(self) -> int:
-        return int(podman("inspect", "--format", "{{.State.Pid}}", self.name).stdout)
+    def _wait_until_tidied(self) -> None:
+        # When a container ends, conmon becomes `podman container cleanup`, and nobody waits for
+        # it. Should it come late, it also takes away what `podman init` has made since.
+        deadline = time.monotonic() + _TIDY_SECONDS
+        while self._minder and process_stamp(int(self._minder.partition(":")[0])) == self._minder:
+            if time.monotonic() > deadline:
+                raise HostFailed(f"podman did not tidy up after {self.name}")
+            time.sleep(0.02)
+
+    def _pid(self, of: str = "Pid") -> int:
+        return int(podman("inspect", "--format", f"{{{{.State.{of}}}}}", self.name).stdout)
 
     def _plugged(self) -> Cable:
         if self._cable is None:
