@@ -17,6 +17,7 @@ from toolkit.host.release import (
     PATH,
     UNITS,
     Health,
+    Hooks,
     Release,
     Runtime,
     Service,
@@ -98,6 +99,9 @@ def describe(spec: AgentSpec, platform: str | None) -> Release:
             managers=tuple(service.managers),
         ),
         health=_health(spec.health),
+        hooks=Hooks(
+            tuple(spec.hooks.before_switch), tuple(spec.hooks.after_commit), spec.hooks.timeout
+        ),
     )
 
 
@@ -120,7 +124,15 @@ def _health(health: HealthSpec | None) -> Health | None:
         "command": health.command,
     }
     kind, target = next((kind, target) for kind, target in gates.items() if target)
-    return Health(kind, tuple(target), health.timeout, health.interval)
+    return Health(
+        kind,
+        tuple(target),
+        health.timeout,
+        health.interval,
+        health.contains,
+        health.watch,
+        health.restarts,
+    )
 
 
 def release_files(spec: AgentSpec, platform: str | None) -> Iterator[RenderedFile]:

@@ -169,12 +169,33 @@ class Health(Model):
     command: Argv | None = Field(default=None, description="a command that exits with 0")
     timeout: int = Field(default=60, ge=1, le=3600, description="seconds until it must hold")
     interval: float = Field(default=1.0, ge=0.1, le=60, description="seconds between two tries")
+    contains: str | None = Field(
+        default=None, min_length=1, description="what an http answer must hold, such as {version}"
+    )
+    watch: int = Field(
+        default=60, ge=0, le=86_400, description="seconds that a version on trial must be healthy"
+    )
+    restarts: int = Field(
+        default=1, ge=0, le=100, description="how often it may be restarted while on trial"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Health:
         if sum(gate is not None for gate in (self.http, self.tcp, self.command)) != 1:
             raise ValueError("exactly one of http, tcp and command")
+        if self.contains is not None and self.http is None:
+            raise ValueError("contains goes with http alone")
         return self
+
+
+class Hooks(Model):
+    """Commands of the release's own, run when a host goes from one version to another."""
+
+    before_switch: list[str] = Field(
+        default=[], description="runs while the old version still does; its failure stops all"
+    )
+    after_commit: list[str] = Field(default=[], description="runs when the new version stays")
+    timeout: int = Field(default=60, ge=1, le=3600, description="seconds that each may take")
 
 
 class AgentSpec(Model):
@@ -193,6 +214,7 @@ class AgentSpec(Model):
     runtime: Runtime
     service: Service
     health: Health | None = None
+    hooks: Hooks = Hooks()
 
     @field_validator("name")
     @classmethod

@@ -18,6 +18,10 @@ Run = Callable[[argparse.Namespace], int]
 EXAMPLES = """examples:
   sudo /opt/glances/agentctl status
   sudo /opt/glances/agentctl status --json
+  sudo /opt/glances/agentctl upgrade --check
+  sudo /opt/glances/agentctl upgrade --to 4.5.8
+  sudo /opt/glances/agentctl rollback
+  sudo /opt/glances/agentctl history
   sudo /opt/glances/agentctl uninstall --keep-data
 """
 
@@ -33,6 +37,9 @@ def build_parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"agentctl {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _add_install(verbs).set_defaults(run=runs["install"])
+    _add_upgrade(verbs).set_defaults(run=runs["upgrade"])
+    _add_rollback(verbs).set_defaults(run=runs["rollback"])
+    _add_history(verbs).set_defaults(run=runs["history"])
     _add_status(verbs).set_defaults(run=runs["status"])
     _add_uninstall(verbs).set_defaults(run=runs["uninstall"])
     for name, verb in _add_inner(verbs).items():
@@ -79,8 +86,57 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         help="read signed addresses, FILE URL, each ended by a NUL, from standard input; one more"
         " NUL ends them, and settings may follow",
     )
-    verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    _add_trying(verb)
+    verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     return verb
+
+
+def _add_upgrade(verbs: Verbs) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        "upgrade",
+        help="try another version; the one that runs comes back unless it holds",
+        description="Fetches a version, starts it on trial and watches it. If it fails, does not "
+        "become healthy, or nobody can say that it is, the version that runs now comes back.",
+    )
+    _add_home(verb)
+    which = verb.add_mutually_exclusive_group()
+    which.add_argument("--to", metavar="VERSION", help="the version to run")
+    which.add_argument("--channel", help="what this channel has (default: as installed)")
+    verb.add_argument("--store-header-file", type=Path, metavar="FILE", help="as with install")
+    verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
+    _add_trying(verb)
+    return verb
+
+
+def _add_rollback(verbs: Verbs) -> argparse.ArgumentParser:
+    verb = verbs.add_parser("rollback", help="go back to a version that is still on this host")
+    _add_home(verb)
+    verb.add_argument("--to", metavar="VERSION", help="which (default: the one before)")
+    _add_trying(verb)
+    return verb
+
+
+def _add_history(verbs: Verbs) -> argparse.ArgumentParser:
+    verb = verbs.add_parser("history", help="say what happened to the service here, and why")
+    _add_home(verb)
+    verb.add_argument("--json", action="store_true", help="print JSON")
+    return verb
+
+
+def _add_trying(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--watch",
+        type=float,
+        metavar="SECONDS",
+        help="how long a version on trial must be healthy (default: as the release says)",
+    )
+    verb.add_argument(
+        "--keep", type=int, default=3, metavar="N", help="keep N versions on the host (default: 3)"
+    )
+    verb.add_argument(
+        "--again", action="store_true", help="also try a version that failed on this host before"
+    )
+    verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
 
 def _add_status(verbs: Verbs) -> argparse.ArgumentParser:
@@ -99,7 +155,7 @@ def _add_uninstall(verbs: Verbs) -> argparse.ArgumentParser:
 
 def _add_inner(verbs: Verbs) -> dict[str, argparse.ArgumentParser]:
     """Add what process managers call; people have no use for it, so help leaves it out."""
-    inner = {name: verbs.add_parser(name) for name in ("supervise", "exec")}
+    inner = {name: verbs.add_parser(name) for name in ("supervise", "exec", "settle")}
     for verb in inner.values():
         _add_home(verb)
     inner["exec"].add_argument("argv", nargs="+")

@@ -8,14 +8,16 @@ import json
 import os
 import signal
 import sys
-import time
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from dataclasses import asdict
 from pathlib import Path
 
 from toolkit.host.arguments import build_parser
 from toolkit.host.choice import Wanted
+from toolkit.host.cli_upgrade import as_install, run_history, run_rollback, run_settle
+from toolkit.host.console import clock, now, speaking
 from toolkit.host.direct import supervise
 from toolkit.host.envfile import parse_env, parse_settings
 from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted, UsageError
@@ -23,15 +25,15 @@ from toolkit.host.install import install, require_ours
 from toolkit.host.layout import Layout
 from toolkit.host.locate import Located, parse_addresses, pinned, trusted
 from toolkit.host.lock import locked
+from toolkit.host.preview import preview
 from toolkit.host.release import default_home
-from toolkit.host.request import Request, Say
+from toolkit.host.request import Request, Say, Trying
 from toolkit.host.status import status
 from toolkit.host.storeheader import sending
 from toolkit.host.uninstall import uninstall
 
 INTERRUPTED = 130
 UNHEALTHY = 3
-MEGABYTE = 1_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,13 +78,16 @@ def _install(arguments: argparse.Namespace) -> int:
     service = arguments.service or arguments.name
     home = (arguments.home or Path(default_home(service))).absolute()
     arguments.addresses, settings = _from_stdin(arguments)
-    say = _say(quiet=arguments.json)
+    say = speaking(quiet=arguments.json)
     layout = Layout(home)
     header = sending(arguments.store_header_file, arguments.store)
+    if arguments.check:
+        with header:
+            return _check(arguments, home, settings, say)
     with header, locked(layout), _left_as_found(layout):
         require_ours(layout)
         request = _request(arguments, home, _locate(arguments, home, say), settings)
-        changed = install(request, say, _now)
+        changed = install(request, say, now)
     if arguments.json:
         outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
         print(json.dumps(outcome))
@@ -90,6 +95,26 @@ def _install(arguments: argparse.Namespace) -> int:
         print(f"[INFO] {request.service} {request.version} runs and is healthy")
     else:
         print(f"[INFO] {request.service} {request.version} was installed and healthy: no change")
+    return 0
+
+
+def _upgrade(arguments: argparse.Namespace) -> int:
+    return _install(as_install(arguments))
+
+
+def _check(arguments: argparse.Namespace, home: Path, settings: dict[str, str], say: Say) -> int:
+    """Print what would be done; a folder that is not there is not made for it."""
+    with tempfile.TemporaryDirectory() as nothing:
+        known = home if home.is_dir() else Path(nothing)
+        located = _locate(arguments, known, say)
+    found = preview(_request(arguments, home, located, settings), Layout(home))
+    if arguments.json:
+        print(json.dumps(asdict(found)))
+        return 0
+    runs = f"{found.before} runs" if found.before else "nothing is installed"
+    print(f"{home}: {runs}, {found.version} would; these steps would be done:")
+    for number, step in enumerate(found.steps, 1):
+        print(f"  {number}. {step}")
     return 0
 
 
@@ -124,12 +149,13 @@ def _locate(arguments: argparse.Namespace, home: Path, say: Say) -> Located:
         return pinned(arguments.tarball, arguments.store, arguments.version, arguments.addresses)
     say.step(f"check the metadata of {arguments.store}")
     wanted = Wanted(arguments.name, arguments.version, arguments.channel)
-    return trusted(home, arguments.store, arguments.root, wanted, _clock)
+    return trusted(home, arguments.store, arguments.root, wanted, clock)
 
 
 def _request(
     arguments: argparse.Namespace, home: Path, located: Located, settings: dict[str, str]
 ) -> Request:
+    header = arguments.store_header_file
     return Request(
         name=arguments.name,
         service=arguments.service or arguments.name,
@@ -142,6 +168,11 @@ def _request(
         engine=Path(sys.argv[0]).read_bytes(),
         settings=settings,
         forms=located.forms,
+        store=arguments.store,
+        channel=getattr(arguments, "followed", arguments.channel),
+        header_file=str(header.absolute()) if header else None,
+        trying=Trying(arguments.watch, arguments.keep),
+        again=arguments.again,
     )
 
 
@@ -170,7 +201,7 @@ def _uninstall(arguments: argparse.Namespace) -> int:
     if not layout.home.is_dir():
         raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
     with locked(layout):
-        uninstall(layout, _say(quiet=False), _now, keep_data=arguments.keep_data)
+        uninstall(layout, speaking(quiet=False), now, keep_data=arguments.keep_data)
     print(f"[INFO] {layout.home.name} was uninstalled")
     return 0
 
@@ -186,45 +217,12 @@ def _exec(arguments: argparse.Namespace) -> int:
     os.execvpe(program, arguments.argv, {**os.environ, **settings})  # noqa: S606 - no shell wanted
 
 
-def _now() -> str:
-    return _clock().isoformat(timespec="seconds")
-
-
-def _clock() -> datetime:
-    return datetime.now(timezone.utc)
-
-
-def _say(*, quiet: bool) -> Say:
-    if quiet:
-        return Say(lambda _: None, lambda _, __: None)
-    steps = _Steps()
-    return Say(steps.step, steps.bytes)
-
-
-class _Steps:
-    """Prints each step once, and how far a download is: in place on a terminal, else a line."""
-
-    def __init__(self) -> None:
-        self._last = ""
-        self._shown = 0.0
-
-    def step(self, text: str) -> None:
-        if text != self._last:
-            self._last = text
-            print(f"[INFO] {text}", flush=True)
-
-    def bytes(self, here: int, total: int | None) -> None:
-        ended = here == total
-        if time.monotonic() < self._shown + (0.2 if sys.stdout.isatty() else 5) and not ended:
-            return
-        self._shown = time.monotonic()
-        of = f" of {total / MEGABYTE:.2f}" if total else ""
-        end = "\n" if ended or not sys.stdout.isatty() else "\r"
-        print(f"[INFO] {here / MEGABYTE:.2f}{of} MB", end=end, flush=True)
-
-
 RUNS = {
     "install": _install,
+    "upgrade": _upgrade,
+    "rollback": run_rollback,
+    "history": run_history,
+    "settle": run_settle,
     "status": _status,
     "uninstall": _uninstall,
     "supervise": _supervise,

@@ -88,6 +88,18 @@ class Unhealthy(AgentctlError):
     exit_code = 30
 
 
+class Reverted(AgentctlError):
+    """The new version did not stay; the old one runs again."""
+
+    exit_code = 31
+
+
+class FailedBefore(AgentctlError):
+    """The version failed on this host before, by its own fault."""
+
+    exit_code = 32
+
+
 class TrustFault(AgentctlError):
     """What the store serves can't be trusted, or does not hold what was asked for."""
 

@@ -15,6 +15,7 @@ from toolkit.host.manager import Installation, Manager, Process
 from toolkit.host.release import Health, resolve
 
 PROBE_SECONDS = 5.0
+ANSWER_BYTES = 1 << 20
 LOG_LINES = 20
 # A process without a gate of its own must have lived this long.
 SETTLED = Health("none", (), timeout=30, interval=1.0)
@@ -50,25 +51,28 @@ def look(gate: Health, process: Process, installation: Installation) -> str | No
     """Look once; gives what is wrong, or None where the service is healthy."""
     if not process.running:
         return f"its process does not run: {process.detail}"
-    probes = {"http": _http, "tcp": _tcp, "command": _command}
-    if gate.kind not in probes:
-        return None
     home = str(installation.layout.home)
     target = [resolve(word, installation.release, home) for word in gate.target]
-    return probes[gate.kind](target, installation)
+    if gate.kind == "http":
+        contains = gate.contains and resolve(gate.contains, installation.release, home)
+        return _http(target[0], contains)
+    probes = {"tcp": _tcp, "command": _command}
+    return probes[gate.kind](target, installation) if gate.kind in probes else None
 
 
-def _http(target: list[str], installation: Installation) -> str | None:
-    del installation
+def _http(url: str, contains: str | None) -> str | None:
     # The service is on this host: a proxy would only be in the way.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(target[0], timeout=PROBE_SECONDS):
-            return None
+        with opener.open(url, timeout=PROBE_SECONDS) as answer:
+            said = answer.read(ANSWER_BYTES) if contains else b""
     except urllib.error.HTTPError as error:
-        return f"{target[0]} answered {error.code} {error.reason}"
+        return f"{url} answered {error.code} {error.reason}"
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"{target[0]} did not answer: {getattr(error, 'reason', None) or repr(error)}"
+        return f"{url} did not answer: {getattr(error, 'reason', None) or repr(error)}"
+    if contains and contains.encode() not in said:
+        return f"{url} did not say {contains!r}"
+    return None
 
 
 def _tcp(target: list[str], installation: Installation) -> str | None:

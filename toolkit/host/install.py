@@ -6,7 +6,6 @@ Each step can be done again, and leaves the host so that the next run can go on 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,50 +18,108 @@ from toolkit.host.accounts import (
     find_account,
     this_account,
 )
-from toolkit.host.envfile import merge_env, parse_env
-from toolkit.host.errors import AgentctlError, MissingSetting, UsageError
+from toolkit.host.errors import AgentctlError, FailedBefore, UsageError
 from toolkit.host.files import (
     make_folder,
     point_link,
     unfinished,
-    write_atomic,
     write_if_changed,
 )
 from toolkit.host.health import wait_until_healthy
+from toolkit.host.history import Event, note
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import MANAGERS, manager_for
 from toolkit.host.plan import CHECKS, Facts, plan
 from toolkit.host.release import Release, default_home
 from toolkit.host.request import Request, Say
+from toolkit.host.settings import settings_differ, settings_text, write_settings
 from toolkit.host.stage import read_release, stage
 from toolkit.host.state import State, read_state, write_state
-
-ENV_HEADER = "# Variables of this host. Mode 0600: keep it secure and do not share it.\n"
+from toolkit.host.steps import perform
+from toolkit.host.trial import read_trial
+from toolkit.host.upgrade import Change, settle, try_out
 
 
 def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ...]:
     """Make what `request` says the running version; gives the steps that changed something.
 
-    Raises a subclass of AgentctlError. The same call, made again, goes on from there.
+    Where another version runs already, the new one is on trial first, and the other comes back
+    unless it holds. Raises a subclass of AgentctlError. The same call, made again, goes on
+    from there.
     """
     layout = Layout(request.home)
-    _prepare(request, layout, now)
-    staged = stage(request, layout, say)
+    perform("prepare", lambda: _prepare(request, layout, now))
+    settle(layout, say, now, resume=request.source.sha256)
+    _refuse_failed(request, layout)
+    staged = perform("stage", lambda: stage(request, layout, say))
     release = read_release(layout.release(request.version))
     manager = manager_for(request.manager, release)
     account = _account(request, release, layout)
     installation = Installation(release, layout, account)
     manager.require(installation)
-    work = _Work(request, installation, manager, say, now)
-    return (*(("stage",) if staged else ()), *work.activate())
+    return (*(("stage",) if staged else ()), *_activate(request, installation, manager, say, now))
+
+
+def _activate(
+    request: Request,
+    installation: Installation,
+    manager: Manager,
+    say: Say,
+    now: Callable[[], str],
+) -> tuple[str, ...]:
+    former = _former(request, installation)
+    if former is None:
+        return _Work(request, installation, manager, say, now).activate()
+    change = Change(
+        kind="upgrade",
+        old=former,
+        new=installation,
+        manager=manager,
+        sha256=request.source.sha256,
+        settings=settings_text(installation, request.settings),
+        trying=request.trying,
+    )
+    return try_out(change, say, now)
+
+
+def _former(request: Request, installation: Installation) -> Installation | None:
+    """Give the version that runs under the same manager, which another one must not break."""
+    layout = installation.layout
+    state = read_state(layout)
+    trial = read_trial(layout)
+    version = trial.before if trial else layout.running_version()
+    if state is None or version is None or state.manager != request.manager:
+        return None
+    if version == request.version or layout.staged_sha256(version) is None:
+        return None
+    account = existing_account(state.user)
+    return Installation(read_release(layout.release(version)), layout, account)
+
+
+def _refuse_failed(request: Request, layout: Layout) -> None:
+    """Refuse what has failed here before, unless somebody says that it may be tried again."""
+    state = read_state(layout)
+    fault = (state.failed if state else {}).get(request.source.sha256)
+    if fault is None or request.again or layout.running_version() == request.version:
+        return
+    raise FailedBefore(
+        f"{request.name} {request.version} failed on this host before, at {fault['at']}: "
+        f"{fault['reason']}",
+        hint="install another version; or mend what was wrong with the host and say --again",
+    )
 
 
 def _prepare(request: Request, layout: Layout, now: Callable[[], str]) -> None:
     """Make the folder, with the engine and a first state, so that uninstall works from here on."""
     require_ours(layout)
-    if read_state(layout) is None:
+    state = read_state(layout)
+    if state is None:
         write_state(layout, _first_state(request, now()))
+    else:
+        file = request.header_file
+        state = replace(state, store=request.store, channel=request.channel, header_file=file)
+        write_state(layout, state)
     make_folder(layout.home, 0o755)
     write_if_changed(layout.agentctl, request.engine, 0o755)
     make_folder(layout.releases, 0o755)
@@ -91,6 +148,9 @@ def _first_state(request: Request, at: str) -> State:
         user=request.user,
         created_user=False,
         home=str(request.home),
+        store=request.store,
+        channel=request.channel,
+        header_file=request.header_file,
         sha256=request.source.sha256,
         outcome="installing",
         reason="its first installation is under way",
@@ -150,12 +210,12 @@ class _Work:
     def activate(self) -> tuple[str, ...]:
         before = read_state(self.layout) or _first_state(self.request, self.now())
         self._folders()
-        settings = self._settings_text()
+        settings = settings_text(self.installation, self.request.settings)
         steps = plan(self.request.version, self.request.manager, self._facts(before, settings))
         progress = _Progress(before)
         actions: dict[str, Callable[[], None]] = {
             "leave": lambda: self._leave(progress),
-            "settings": lambda: self._write_settings(settings),
+            "settings": lambda: write_settings(self.installation, settings),
             "switch": self._switch,
             "configure": lambda: self._configure(progress),
             "start": lambda: self.manager.start(self.installation),
@@ -167,15 +227,22 @@ class _Work:
                 self.say.step(self._wording(step))
                 if step in changing:
                     self._record(progress, "installing", f"{step} is under way")
-                actions[step]()
+                perform(step, actions[step])
         except (AgentctlError, OSError) as error:
             # The fault itself matters more than that it could not be noted on a full disk.
             with suppress(OSError):
                 self._record(progress, "failed", str(error).splitlines()[0])
+                self._note("failed", str(error).splitlines()[0])
             raise
         if changing or before.outcome != "running":
             self._record(progress, "running", "its health gate held")
+            self._note(
+                "changed" if "switch" not in changing else "installed", "its health gate held"
+            )
         return changing
+
+    def _note(self, what: str, reason: str) -> None:
+        note(self.layout, Event(self.now(), what, self.request.version, reason))
 
     def _wording(self, step: str) -> str:
         service, version, manager = (
@@ -203,41 +270,11 @@ class _Work:
         return Facts(
             version=version,
             manager=before.manager if version is not None else None,
-            interrupted=before.outcome != "running",
-            settings_differ=self._settings_differ(settings),
+            interrupted=before.outcome not in ("running", "reverted"),
+            settings_differ=settings_differ(self.installation, settings),
             configured=configured,
             running=running,
         )
-
-    def _settings_text(self) -> str:
-        """Give what .env must hold; raises MissingSetting where a required one has no value."""
-        path = self.layout.env
-        text = path.read_text("utf-8") if path.exists() else ENV_HEADER
-        merged = merge_env(text, self.request.settings)
-        service = self.installation.release.service
-        known = {**service.environment, **parse_env(merged)}
-        missing = [name for name in service.required if not known.get(name)]
-        if missing:
-            raise MissingSetting(
-                f"{service.name} needs a value for {', '.join(missing)}",
-                hint=f"set {missing[0]} in the environment of the install script",
-            )
-        return merged
-
-    def _settings_differ(self, text: str) -> bool:
-        path = self.layout.env
-        if not path.exists():
-            return True
-        status = path.stat()
-        sealed = stat.S_IMODE(status.st_mode) == 0o600
-        return (
-            not sealed
-            or status.st_uid != self.installation.account.uid
-            or path.read_text("utf-8") != text
-        )
-
-    def _write_settings(self, text: str) -> None:
-        write_atomic(self.layout.env, text.encode(), 0o600, self.installation.account)
 
     def _leave(self, progress: _Progress) -> None:
         former = MANAGERS[progress.manager]

@@ -60,6 +60,16 @@ class Layout:
         return self.home / "state.json"
 
     @property
+    def history(self) -> Path:
+        """What happened, and why; a line an event."""
+        return self.home / "history.jsonl"
+
+    @property
+    def trial(self) -> Path:
+        """What is needed to go back, while a version is on trial."""
+        return self.home / "trial"
+
+    @property
     def trust(self) -> Path:
         """The store's metadata that was verified last, its trusted root among it."""
         return self.home / "trust"
@@ -78,7 +88,8 @@ class Layout:
         """
         first = (self.current, self.releases, self.incoming, self.run, self.logs, self.workspace)
         managers = (self.home / "ecosystem.config.js", self.home / "pm2")
-        return (*first, self.env, *managers, self.trust, self.lock, self.agentctl, self.state)
+        own = (self.env, *managers, self.trial, self.trust, self.history, self.lock)
+        return (*first, *own, self.agentctl, self.state)
 
     @property
     def agentctl(self) -> Path:

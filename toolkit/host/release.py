@@ -26,7 +26,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
-PLACEHOLDERS = ("current", "home", "node", "python", "bin")
+PLACEHOLDERS = ("current", "home", "node", "python", "bin", "version")
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,33 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """Commands of the release's own, in its folder, as the service's user; seconds each at most.
+
+    `before_switch` runs while the old version still does, `after_commit` when the new one stays.
+    """
+
+    before_switch: tuple[str, ...] = ()
+    after_commit: tuple[str, ...] = ()
+    timeout: int = 60
+
+
+@dataclass(frozen=True)
 class Health:
     """When the service counts as healthy.
 
     `kind` is http (target: one URL), tcp (target: host:port) or command (target: argv);
-    `timeout` and `interval` are seconds.
+    `timeout` and `interval` are seconds. An answer of http must contain the text `contains`.
+    A version on trial must be healthy for `watch` seconds, and may be restarted `restarts` times.
     """
 
     kind: str
     target: tuple[str, ...]
     timeout: int
     interval: float
+    contains: str | None = None
+    watch: int = 60
+    restarts: int = 1
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,7 @@ class Release:
     runtime: Runtime
     service: Service
     health: Health | None
+    hooks: Hooks = Hooks()
 
     def to_json(self) -> str:
         """Give the text of release.json, the same for equal releases."""
@@ -119,7 +136,13 @@ def _release(data: Mapping[str, Any]) -> Release:
         runtime=Runtime(**data["runtime"]),
         service=Service(**{**service, **{key: tuple(service[key]) for key in lists}}),
         health=Health(**{**health, "target": tuple(health["target"])}) if health else None,
+        hooks=_hooks(data.get("hooks", {})),
     )
+
+
+def _hooks(data: Mapping[str, Any]) -> Hooks:
+    lists = ("before_switch", "after_commit")
+    return Hooks(**{**data, **{key: tuple(data[key]) for key in lists if key in data}})
 
 
 def default_home(service: str) -> str:
@@ -140,6 +163,7 @@ def resolve(text: str, release: Release, home: str) -> str:
         "node": f"{current}/{NODE}" if bundled else "/usr/bin/node",
         "python": f"{current}/{VENV}/bin/python",
         "bin": f"{current}/{VENV}/bin",
+        "version": release.version,
     }
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
 

@@ -11,12 +11,28 @@ from toolkit.host.forms import Form
 
 
 @dataclass(frozen=True)
+class Trying:
+    """How a version is tried.
+
+    `window` is how long in seconds it is watched, where not as the release says; `keep` is how
+    many versions stay on the host.
+    """
+
+    window: float | None = None
+    keep: int = 3
+
+
+@dataclass(frozen=True)
 class Request:
     """This version of this agent, run so.
 
     `source` is the tarball for this host's `platform`; `user` runs the service where the
     release names none; `settings` go into .env; `engine` is agentctl itself, in bytes. `forms`
     are other files of the same release; which of them serves, this host finds out.
+
+    `store` is where it comes from and `channel` what was asked for, None for a version;
+    `header_file` is what lets this host into the store.
+    `again` also tries a version that failed here.
     """
 
     name: str
@@ -30,6 +46,11 @@ class Request:
     engine: bytes
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     forms: tuple[Form, ...] = ()
+    store: str = ""
+    channel: str | None = None
+    header_file: str | None = None
+    trying: Trying = Trying()
+    again: bool = False
 
 
 @dataclass(frozen=True)

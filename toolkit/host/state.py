@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from toolkit.host.errors import BadRelease
@@ -16,10 +16,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class State:
-    """The service as it stands; `outcome` is installing, running or failed.
+    """The service as it stands.
 
-    `reason` says why in one sentence; `at` is when, in ISO 8601 UTC; `details` is what the
-    process manager must know to take back what it did.
+    `outcome` is installing, running, failed, reverted or uninstalled; `reason` says why in one
+    sentence; `at` is when, in ISO 8601 UTC; `details` is what the process manager must know to
+    take back what it did. `failed` holds the versions that failed by their own fault, by SHA-256:
+    version, reason and at. `store` is where releases come from, without what lets anybody in;
+    `channel` is what was asked for, or None for a version; `header_file` is the file whose header
+    a private store is sent.
     """
 
     name: str
@@ -36,6 +40,10 @@ class State:
     at: str
     previous: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    failed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    store: str = ""
+    channel: str | None = None
+    header_file: str | None = None
 
 
 def read_state(layout: Layout) -> State | None:
@@ -51,7 +59,9 @@ def read_state(layout: Layout) -> State | None:
                 f"{layout.state} has format {schema}, this agentctl reads {SCHEMA}",
                 hint=f"use {layout.agentctl}, which wrote it",
             )
-        return State(**data)
+        known = {field.name for field in fields(State)}
+        # A newer agentctl may have noted more; the one that comes back must read what it knows.
+        return State(**{name: value for name, value in data.items() if name in known})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from toolkit.host.accounts import remove_account
 from toolkit.host.errors import NotPermitted, UsageError
 from toolkit.host.files import remove_tree, unfinished
+from toolkit.host.guard import guard_for
 from toolkit.host.layout import Layout
 from toolkit.host.managers import MANAGERS
 from toolkit.host.request import Say
 from toolkit.host.state import State, read_state, write_state
+from toolkit.host.steps import perform
+from toolkit.host.trial import read_trial
 
 
 def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bool) -> None:
@@ -32,12 +36,17 @@ def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bo
         raise NotPermitted(
             f"{layout.home} belongs to another user", hint="run the command with sudo"
         )
+    trial = read_trial(layout)
+    if trial is not None:
+        guard = guard_for(MANAGERS[trial.manager])
+        perform("disarm", lambda: guard.disarm(layout, state.service))
     say.step(f"stop {state.service}")
     if state.details or layout.running_version() is not None:
-        MANAGERS[state.manager].remove(layout, state.service, state.details)
+        manager = MANAGERS[state.manager]
+        perform("leave", lambda: manager.remove(layout, state.service, state.details))
     if keep_data:
         say.step(f"remove {state.service}, and keep its data in {layout.home}")
-        _remove_all_but_data(layout, state, now())
+        perform("remove-all-but-data", lambda: _remove_all_but_data(layout, state, now()))
     else:
         say.step(f"remove {layout.home}")
         _remove_all(layout, state)
@@ -47,11 +56,11 @@ def _remove_all(layout: Layout, state: State) -> None:
     last = (layout.agentctl, layout.state)
     for path in layout.own:
         if path not in last:
-            _remove(path)
+            perform(f"remove-{path.name}", partial(_remove, path))
     if state.created_user:
-        remove_account(state.user)
+        perform("remove-user", lambda: remove_account(state.user))
     for path in (*last, *unfinished(layout.home)):
-        _remove(path)
+        perform(f"remove-{path.name}", partial(_remove, path))
     # Not ours to remove where somebody put a file of their own.
     if not any(layout.home.iterdir()):
         layout.home.rmdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.signed_store import SignedStore, release
-from toolkit.host import cli
+from toolkit.host import cli, console
 from toolkit.host.choice import Wanted
 from toolkit.host.errors import Unsupported, UsageError
 from toolkit.host.layout import this_platform
@@ -42,7 +42,7 @@ def test_signed_metadata_names_the_file_its_length_and_its_hash(
     home = tmp_path / "home"
     home.mkdir()
     wanted = Wanted("tiny", "1.0.0")
-    found = trusted(home, str(signed.folder), root, wanted, cli._clock)
+    found = trusted(home, str(signed.folder), root, wanted, console.clock)
     assert (found.version, found.platform) == ("1.0.0", this_platform())
     assert found.source.url == (signed.folder / "tiny-v1.0.0.tar.gz").as_uri()
     assert found.source.sha256 == hashlib.sha256(DATA).hexdigest()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.signed_store import SignedStore, release
 from tests.unit.host.test_trust_choice import STABLE, host, offer
-from toolkit.host import cli
+from toolkit.host import console
 from toolkit.host.choice import Offer, Wanted, choose
 from toolkit.host.delta import Base, DeltaUnusable, parse_base
 from toolkit.host.fetch import Source
@@ -102,7 +102,7 @@ def located(tmp_path: Path, signed: SignedStore) -> Located:
     root, home = tmp_path / "root.json", tmp_path / "home"
     root.write_bytes(signed.root_bytes())
     home.mkdir()
-    return trusted(home, str(signed.folder), root, Wanted("tiny", "1.0.0"), cli._clock)
+    return trusted(home, str(signed.folder), root, Wanted("tiny", "1.0.0"), console.clock)
 
 
 def form(signed: SignedStore, name: str, data: bytes, base: Base | None = None) -> Form:

@@ -1,0 +1,113 @@
+"""The verbs that change the version: upgrade, rollback, and the account of what happened."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import suppress
+from dataclasses import asdict
+
+from toolkit.host.console import now, speaking
+from toolkit.host.errors import Busy, NotPermitted, UsageError
+from toolkit.host.history import read_history
+from toolkit.host.layout import Layout
+from toolkit.host.lock import locked
+from toolkit.host.request import Trying
+from toolkit.host.rollback import rollback
+from toolkit.host.state import State, read_state
+from toolkit.host.trial import read_trial
+from toolkit.host.upgrade import settle
+
+
+def as_install(arguments: argparse.Namespace) -> argparse.Namespace:
+    """Give the arguments of `install` that an upgrade of what is installed means.
+
+    Raises UsageError where the service was installed without signed metadata.
+    """
+    layout = Layout(arguments.home)
+    state = installed(layout)
+    root = layout.trust / "root.json"
+    try:
+        trusted = root.exists()
+    except PermissionError as error:
+        raise NotPermitted(f"{root} can't be read", hint="run the command with sudo") from error
+    if not trusted or not state.store:
+        raise UsageError(
+            f"{state.service} was installed from pinned hashes: only a script knows other versions",
+            hint="run the install script of the version that you want",
+        )
+    channel = None if arguments.to else arguments.channel or state.channel
+    if arguments.to is None and channel is None:
+        raise UsageError(
+            f"{state.service} was installed by its version, so there is no channel to ask",
+            hint="say --to VERSION or --channel CHANNEL",
+        )
+    named = {
+        "name": state.name,
+        "service": state.service,
+        "version": arguments.to,
+        "channel": channel,
+        "followed": arguments.channel or state.channel,
+        "store": state.store,
+        "store_header_file": arguments.store_header_file or state.header_file,
+        "root": root,
+        "process_manager": state.manager,
+        "user": state.user,
+        "addresses_stdin": False,
+        "settings_stdin": False,
+    }
+    return argparse.Namespace(**{**vars(arguments), **named})
+
+
+def installed(layout: Layout) -> State:
+    """Give the state of the service; raises UsageError where there is none."""
+    state = read_state(layout)
+    if state is None:
+        raise UsageError(
+            f"no service is installed in {layout.home}",
+            hint="install one, or name the folder with --home",
+        )
+    return state
+
+
+def run_rollback(arguments: argparse.Namespace) -> int:
+    """Go back to a version that is on this host."""
+    layout = Layout(arguments.home)
+    state = installed(layout)
+    with locked(layout):
+        trying = Trying(arguments.watch, arguments.keep)
+        say = speaking(quiet=arguments.json)
+        version, changed = rollback(layout, arguments.to, trying, say, now)
+    if arguments.json:
+        outcome = {"name": state.name, "version": version, "changed": list(changed)}
+        print(json.dumps(outcome))
+    elif changed:
+        print(f"[INFO] {state.service} {version} runs again and is healthy")
+    else:
+        print(f"[INFO] {state.service} {version} runs already: no change")
+    return 0
+
+
+def run_history(arguments: argparse.Namespace) -> int:
+    """Say what happened to the service on this host."""
+    layout = Layout(arguments.home)
+    installed(layout)
+    events = read_history(layout)
+    if arguments.json:
+        print(json.dumps([asdict(event) for event in events], indent=2))
+        return 0
+    for event in events:
+        versions = f"{event.before} -> {event.version}" if event.before else event.version
+        print(f"{event.at}  {event.what:<11}  {versions}: {event.reason}")
+    if not events:
+        print("nothing is known to have happened")
+    return 0
+
+
+def run_settle(arguments: argparse.Namespace) -> int:
+    """Note how a trial ended that systemd ended; for systemd to call."""
+    layout = Layout(arguments.home)
+    with suppress(Busy), locked(layout):  # who holds the lock sees to it
+        trial = read_trial(layout)
+        settle(layout, speaking(quiet=False), now, resume=trial.sha256 if trial else None)
+    return 0

@@ -1,0 +1,57 @@
+"""What brings the old version back: systemd, which outlives agentctl, or agentctl itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from toolkit.host.layout import Layout
+from toolkit.host.manager import Installation, Manager
+from toolkit.host.systemd import UNIT_FOLDER
+from toolkit.host.systemd_guard import SystemdGuard
+from toolkit.host.trial import Trial, begin_revert, end_revert, restore
+
+
+class Guard(Protocol):
+    """Who watches over a trial when agentctl can't, and how the old version comes back."""
+
+    def arm(self, trial: Trial, old: Installation, restarts: int) -> None:
+        """See to it that the old version comes back, unless the trial is committed in time.
+
+        `restarts` is how often the version on trial may be restarted. May be done again, and
+        the time then begins anew.
+        """
+
+    def revert(self, old: Installation, why: str) -> None:
+        """Bring the old version back, unless the new one was kept; returns when it was started."""
+
+    def disarm(self, layout: Layout, service: str) -> None:
+        """Forget the trial; all that `arm` made is gone, also what it half made."""
+
+
+@dataclass(frozen=True)
+class OwnGuard:
+    """For managers that can't do it: agentctl's own watch, or its next run where it was killed."""
+
+    manager: Manager
+
+    def arm(self, trial: Trial, old: Installation, restarts: int) -> None:
+        """Do nothing: nobody else is there to watch."""
+
+    def revert(self, old: Installation, why: str) -> None:
+        """Put back what stood before, and start it."""
+        begin_revert(old.layout, why)
+        restore(old.layout)
+        self.manager.configure(old)
+        self.manager.start(old)
+        end_revert(old.layout)
+
+    def disarm(self, layout: Layout, service: str) -> None:
+        """Do nothing: nothing was made."""
+
+
+def guard_for(manager: Manager) -> Guard:
+    """Give the guard of a service that runs under `manager`."""
+    if manager.name == "systemd":
+        return SystemdGuard(UNIT_FOLDER)
+    return OwnGuard(manager)

@@ -1,0 +1,88 @@
+"""Says what a call would do, and does nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.host.forms import smallest
+from toolkit.host.layout import MARKER, Layout
+from toolkit.host.request import Request
+from toolkit.host.state import State, read_state
+from toolkit.host.trial import read_trial
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The version that would run, the one that runs, and what would be done, in order."""
+
+    version: str
+    before: str | None
+    steps: tuple[str, ...]
+
+
+def preview(request: Request, layout: Layout) -> Preview:
+    """Give what `install` would do with `request`, as far as it is known without fetching."""
+    state = read_state(layout)
+    before = layout.running_version()
+    steps = [*_unfinished(request, layout), *_staging(request, layout)]
+    if before is None or state is None:
+        steps += [f"write {layout.env}", *_starting(request, layout), "wait for its health gate"]
+    elif before == request.version:
+        steps += _same(request, layout, state)
+    elif state.manager != request.manager:
+        steps += [f"take the service from {state.manager}", f"write {layout.env}"]
+        steps += [*_starting(request, layout), "wait for its health gate"]
+    else:
+        steps += _trial(request, layout, before)
+    return Preview(request.version, before, tuple(steps))
+
+
+def _unfinished(request: Request, layout: Layout) -> list[str]:
+    trial = read_trial(layout)
+    if trial is None:
+        return []
+    if trial.sha256 == request.source.sha256:
+        return [f"go on with the trial of {trial.version} that began at {trial.began}"]
+    return [f"end the trial of {trial.version} that began at {trial.began}"]
+
+
+def _staging(request: Request, layout: Layout) -> list[str]:
+    if layout.staged_sha256(request.version) == request.source.sha256:
+        return []
+    installed = {path.parent.name for path in layout.releases.glob(f"*/{MARKER}")}
+    delta, zstd = smallest(request.forms, request.source, installed)
+    source = next((form.source for form in (delta, zstd) if form), request.source)
+    size = f" ({source.size / MEGABYTE:.2f} MB)" if source.size else ""
+    return [f"fetch {source.url}{size}", f"unpack {layout.release(request.version)}"]
+
+
+def _starting(request: Request, layout: Layout) -> list[str]:
+    return [
+        f"switch {layout.current} to {request.version}",
+        f"set {request.service} up in {request.manager}",
+        f"start {request.service} {request.version}",
+    ]
+
+
+def _same(request: Request, layout: Layout, state: State) -> list[str]:
+    done = ["look whether unit, settings and process are as they should be, and mend what is not"]
+    if request.settings:
+        done.insert(0, f"write {layout.env}, and restart {request.service} where that changes it")
+    if state.outcome not in ("running", "reverted"):
+        done.append(f"start {request.service} anew: an earlier run did not come to its end")
+    return [*done, "wait for its health gate"]
+
+
+def _trial(request: Request, layout: Layout, before: str) -> list[str]:
+    window = "as long as the release says"
+    if request.trying.window is not None:
+        window = f"for {request.trying.window:g} s"
+    return [
+        f"note what stands, to go back to {before}",
+        f"write {layout.env}",
+        *_starting(request, layout),
+        f"watch it {window}; then keep it, or bring {before} back",
+        f"remove versions beyond the last {request.trying.keep}",
+    ]

@@ -1,0 +1,46 @@
+"""The service's own variables: .env, for its user alone."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+
+from toolkit.host.envfile import merge_env, parse_env
+from toolkit.host.errors import MissingSetting
+from toolkit.host.files import write_atomic
+from toolkit.host.manager import Installation
+
+_HEADER = "# Variables of this host. Mode 0600: keep it secure and do not share it.\n"
+
+
+def settings_text(installation: Installation, given: Mapping[str, str]) -> str:
+    """Give what .env must hold; raises MissingSetting where a required one has no value."""
+    path = installation.layout.env
+    text = path.read_text("utf-8") if path.exists() else _HEADER
+    merged = merge_env(text, given)
+    service = installation.release.service
+    known = {**service.environment, **parse_env(merged)}
+    missing = [name for name in service.required if not known.get(name)]
+    if missing:
+        raise MissingSetting(
+            f"{service.name} needs a value for {', '.join(missing)}",
+            hint=f"set {missing[0]} in the environment of the install script",
+        )
+    return merged
+
+
+def settings_differ(installation: Installation, text: str) -> bool:
+    """Say whether .env is to be written: other text, or not for the service's user alone."""
+    path = installation.layout.env
+    if not path.exists():
+        return True
+    status = path.stat()
+    sealed = stat.S_IMODE(status.st_mode) == 0o600
+    return (
+        not sealed or status.st_uid != installation.account.uid or path.read_text("utf-8") != text
+    )
+
+
+def write_settings(installation: Installation, text: str) -> None:
+    """Write .env whole."""
+    write_atomic(installation.layout.env, text.encode(), 0o600, installation.account)

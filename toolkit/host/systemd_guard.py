@@ -1,0 +1,222 @@
+"""Has systemd bring the old version back, with no living agentctl, network or Python.
+
+A unit does so when the version on trial has died too often, when the time to keep it has run out,
+and at the next boot. All it does is rename files that stand ready, in a shell script of a
+few lines; then agentctl, if it can, notes what happened.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.host.commands import run
+from toolkit.host.errors import CommandFailed
+from toolkit.host.files import write_atomic
+from toolkit.host.layout import Layout
+from toolkit.host.manager import Installation
+from toolkit.host.trial import REVERTED, REVERTING, Trial, standing
+
+FAILED = "failed"
+EXPIRED = "expired"
+REBOOTED = "rebooted"
+REVERT_SECONDS = 60.0
+# What a drop-in of the trial sorts after: the host's own.
+_DROP_IN = "90-trial.conf"
+_WAS = ".was"
+_TARGET = "multi-user.target.wants"
+_LONG = 86_400
+
+_UNIT = """\
+# Written by agentctl for the time of a trial.
+[Unit]
+Description=Bring back the version of {service} that ran before the one on trial
+Before={service}.service
+ConditionPathExists={script}
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh {script} %i
+ExecStartPost=-{agentctl} settle
+TimeoutStartSec=60
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_TIMER = """\
+# Written by agentctl for the time of a trial.
+[Unit]
+Description=The time to keep the version of {service} that is on trial
+
+[Timer]
+OnActiveSec={seconds}
+AccuracySec=1s
+"""
+
+_ON_TRIAL = """\
+# Written by agentctl for the time of a trial.
+[Unit]
+OnFailure={service}-revert@failed.service
+StartLimitIntervalSec={long}
+StartLimitBurst={starts}
+
+[Service]
+# systemd 254 and newer would call the first end a failure; older ones know no other way.
+RestartMode=direct
+"""
+
+_SCRIPT = """\
+#!/bin/sh
+# Brings {before} of {service} back: systemd runs this when {version}, which is on trial, has
+# failed, was not kept in time, or when the host was started meanwhile. It only renames
+# files that stand ready, so that it works on a full disk; it may be run again at any point.
+set -eu
+cd {trial}
+exec 9<.
+flock 9
+set -- reverting-* "$1"
+if [ ! -e "$1" ]; then
+  mv -T armed "reverting-$2" 2>/dev/null || exit 0 # the version was kept, or is gone already
+  set -- "reverting-$2" "$2"
+fi
+back() {{ # a file that was not written anew has two names, and mv would refuse
+  if [ "$1" -ef "$2" ]; then
+    rm -f "$1"
+  elif [ -e "$1" ] || [ -L "$1" ]; then
+    mv -fT "$1" "$2"
+  fi
+}}
+back was/env {env}
+back was/current {current}
+{units}
+rm -f {drop_in}
+sync
+systemctl daemon-reload
+systemctl reset-failed {service}.service || true
+systemctl --no-block restart {service}.service
+mv -T "$1" "reverted-${{1#reverting-}}"
+"""
+
+
+@dataclass(frozen=True)
+class SystemdGuard:
+    """Units in `folder` that stand for the time of a trial."""
+
+    folder: Path
+
+    def arm(self, trial: Trial, old: Installation, restarts: int) -> None:
+        """Write and start the units; whatever was written before is written anew."""
+        service, layout = old.service, old.layout
+        for path in self._replaced(service):
+            _keep(path)
+        (self.folder / f"{service}.service.d").mkdir(mode=0o755, exist_ok=True)
+        for path, text in self._texts(trial, old, restarts).items():
+            write_atomic(path, text.encode(), 0o755 if path == _script(layout) else 0o644)
+        self._at_boot(service)
+        os.sync()
+        run(["systemctl", "daemon-reload"])
+        run(["systemctl", "restart", f"{service}-revert@{EXPIRED}.timer"])
+
+    def revert(self, old: Installation, why: str) -> None:
+        """Have systemd do it, as it would by itself, and wait until it has."""
+        run(["systemctl", "start", f"{old.service}-revert@{why}.service"], accept=(0, 1))
+        deadline = time.monotonic() + REVERT_SECONDS
+        while standing(old.layout).word == REVERTING and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if standing(old.layout).word != REVERTED:
+            raise CommandFailed(
+                f"{old.service}-revert@{why}.service did not bring {old.release.version} back",
+                hint=f"look at: journalctl -u '{old.service}-revert@*'; "
+                "then run the same command again",
+            )
+
+    def disarm(self, layout: Layout, service: str) -> None:
+        """Take the units away."""
+        del layout
+        timer = self.folder / f"{service}-revert@{EXPIRED}.timer"
+        if timer.exists():
+            run(["systemctl", "stop", timer.name], accept=(0, 5))
+        drop_ins = self.folder / f"{service}.service.d"
+        unit = self.folder / f"{service}-revert@.service"
+        for path in (drop_ins / _DROP_IN, timer, self._wanted(service), unit, *self._kept(service)):
+            path.unlink(missing_ok=True)
+        if drop_ins.is_dir() and not any(drop_ins.iterdir()):
+            drop_ins.rmdir()
+        run(["systemctl", "daemon-reload"])
+
+    def _wanted(self, service: str) -> Path:
+        return self.folder / _TARGET / f"{service}-revert@{REBOOTED}.service"
+
+    def _at_boot(self, service: str) -> None:
+        """Enable the unit, as `systemctl enable` would, but without a reload of its own."""
+        link = self._wanted(service)
+        link.parent.mkdir(mode=0o755, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.folder / f"{service}-revert@.service")
+
+    def _replaced(self, service: str) -> tuple[Path, ...]:
+        return (
+            self.folder / f"{service}.service",
+            self.folder / f"{service}.service.d" / "10-host.conf",
+        )
+
+    def _kept(self, service: str) -> tuple[Path, ...]:
+        return tuple(_was(path) for path in self._replaced(service))
+
+    def _texts(self, trial: Trial, old: Installation, restarts: int) -> dict[Path, str]:
+        service, layout = old.service, old.layout
+        values = {
+            "service": service,
+            "script": _script(layout),
+            "agentctl": layout.agentctl,
+            "seconds": trial.seconds,
+            "long": _LONG,
+            # The first start is one, too.
+            "starts": restarts + 1,
+        }
+        return {
+            _script(layout): self._script_text(trial, old),
+            self.folder / f"{service}-revert@.service": _UNIT.format(**values),
+            self.folder / f"{service}-revert@{EXPIRED}.timer": _TIMER.format(**values),
+            self.folder / f"{service}.service.d" / _DROP_IN: _ON_TRIAL.format(**values),
+        }
+
+    def _script_text(self, trial: Trial, old: Installation) -> str:
+        layout, service = old.layout, old.service
+        unit, host = (
+            f"back {shlex.quote(str(_was(path)))} {shlex.quote(str(path))}"
+            for path in self._replaced(service)
+        )
+        drop_in = self.folder / f"{service}.service.d" / _DROP_IN
+        quoted = {
+            "trial": layout.trial,
+            "env": layout.env,
+            "current": layout.current,
+            "drop_in": drop_in,
+        }
+        return _SCRIPT.format(
+            before=trial.before,
+            version=trial.version,
+            service=service,
+            units=f"{unit}\n{host}",
+            **{name: shlex.quote(str(path)) for name, path in quoted.items()},
+        )
+
+
+def _script(layout: Layout) -> Path:
+    return layout.trial / "revert"
+
+
+def _was(path: Path) -> Path:
+    return path.with_name(path.name + _WAS)
+
+
+def _keep(path: Path) -> None:
+    """Give the file a second name, which stays when the first is written anew."""
+    if path.exists() and not _was(path).exists():
+        os.link(path, _was(path))

@@ -1,0 +1,130 @@
+"""A version on trial: what stood before, and who may still say how it ends.
+
+The folder `trial` stands from the moment before anything of the old version is touched until the
+new one is kept or the old one is back. In it, one empty file says how far things are, and only its
+renaming changes that: `armed` becomes `committed` or `reverting-WHY`, never both, whoever comes
+first. What is needed to go back stands in `was`, ready to be renamed into its place: that
+takes no room on a full disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from toolkit.host.files import remove_tree, sync_folder, write_atomic
+from toolkit.host.layout import Layout
+
+ARMED = "armed"
+COMMITTED = "committed"
+REVERTING = "reverting"
+REVERTED = "reverted"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The version on trial, and the one that comes back unless it is kept.
+
+    `kind` is upgrade or rollback; `sha256` is the new version's; `seconds` is how long its
+    keeper has to say that it stays.
+    """
+
+    kind: str
+    version: str
+    sha256: str
+    before: str
+    manager: str
+    began: str
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a trial is: armed, committed, reverting or reverted, the last two with a reason."""
+
+    word: str
+    why: str = ""
+
+
+def open_trial(layout: Layout, trial: Trial) -> None:
+    """Note the trial and what stands now; all of it appears at once."""
+    folder = _unfinished(layout)
+    remove_tree(folder)
+    (folder / "was").mkdir(mode=0o700, parents=True)
+    folder.chmod(0o700)
+    (folder / "was" / "current").symlink_to(layout.current.readlink())
+    if layout.env.exists():
+        # A second name for the same file: what is written later, is written to another.
+        os.link(layout.env, folder / "was" / "env")
+    (folder / ARMED).touch(mode=0o600)
+    text = json.dumps(asdict(trial), indent=2, sort_keys=True) + "\n"
+    write_atomic(folder / "trial.json", text.encode(), 0o600)
+    sync_folder(folder / "was")
+    folder.rename(layout.trial)
+    sync_folder(layout.home)
+
+
+def read_trial(layout: Layout) -> Trial | None:
+    """Give the trial that is open, or None."""
+    try:
+        return Trial(**json.loads((layout.trial / "trial.json").read_text("utf-8")))
+    except FileNotFoundError:
+        return None
+
+
+def standing(layout: Layout) -> Standing:
+    """Say how far the open trial is."""
+    for path in layout.trial.iterdir():
+        word, _, why = path.name.partition("-")
+        if word in (ARMED, COMMITTED, REVERTING, REVERTED):
+            return Standing(word, why)
+    raise FileNotFoundError(f"{layout.trial} does not say how far it is")
+
+
+def commit(layout: Layout) -> bool:
+    """Keep the new version; False where somebody has begun to bring the old one back."""
+    return _renamed(layout, ARMED, COMMITTED)
+
+
+def begin_revert(layout: Layout, why: str) -> bool:
+    """Take the decision to go back; False where the version was kept, or it is taken already."""
+    return _renamed(layout, ARMED, f"{REVERTING}-{why}")
+
+
+def restore(layout: Layout) -> None:
+    """Put back what stood before, as far as it is not back yet."""
+    for kept, place in ((Path("env"), layout.env), (Path("current"), layout.current)):
+        path = layout.trial / "was" / kept
+        if os.path.lexists(path):
+            path.replace(place)
+    sync_folder(layout.home)
+
+
+def end_revert(layout: Layout) -> None:
+    """Say that the old version is back."""
+    why = standing(layout).why
+    _renamed(layout, f"{REVERTING}-{why}", f"{REVERTED}-{why}")
+
+
+def close_trial(layout: Layout) -> None:
+    """Take the folder away: it is gone at once, whatever happens in between."""
+    if layout.trial.exists():
+        remove_tree(_unfinished(layout))
+        layout.trial.rename(_unfinished(layout))
+        sync_folder(layout.home)
+    remove_tree(_unfinished(layout))
+
+
+def _unfinished(layout: Layout) -> Path:
+    return layout.home / ".trial.new"
+
+
+def _renamed(layout: Layout, old: str, new: str) -> bool:
+    try:
+        (layout.trial / old).rename(layout.trial / new)
+    except FileNotFoundError:
+        return False
+    sync_folder(layout.trial)
+    return True

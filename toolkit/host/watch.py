@@ -1,0 +1,120 @@
+"""Watches a version that is on trial, and says whether it stays."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from toolkit.host.errors import AgentctlError
+from toolkit.host.health import SETTLED, look
+from toolkit.host.manager import Installation, Manager, Process
+from toolkit.host.release import Health
+from toolkit.host.trial import ARMED, standing
+
+# Less room than this, and what a version does says nothing of the version.
+ROOM = 1_000_000
+# How much longer than agentctl systemd waits: who knows more is to speak first.
+MARGIN = 10
+_LOG_LINES = 12
+
+
+class Failed(AgentctlError):
+    """The version on trial does not stay; `own` says that the fault is its own."""
+
+    def __init__(self, message: str, *, own: bool, why: str, log: str = "") -> None:
+        super().__init__(message)
+        self.own = own
+        self.why = why
+        self.log = log
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is asked of a version on trial.
+
+    Its gate must hold for `window` seconds on end, with one main process, and must have begun
+    to within `timeout` seconds; its manager may restart it `restarts` times.
+    """
+
+    window: float
+    timeout: float
+    restarts: int
+
+    @property
+    def seconds(self) -> int:
+        """How long a trial can take at most, until others end it."""
+        return round(self.window + self.timeout) + MARGIN
+
+
+def terms(gate: Health | None, window: float | None) -> Terms:
+    """Give the release's terms, with another window where one is given."""
+    known = gate or SETTLED
+    return Terms(known.watch if window is None else window, known.timeout, known.restarts)
+
+
+def watch(manager: Manager, new: Installation, asked: Terms, report: Callable[[str], None]) -> None:
+    """Return when the version has held its gate for the whole window.
+
+    Raises Failed as soon as it can't any more.
+    """
+    _Watch(manager, new, asked, report).run()
+
+
+@dataclass
+class _Watch:
+    manager: Manager
+    new: Installation
+    asked: Terms
+    report: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self.gate = self.new.release.health or SETTLED
+        self.pid: int | None = None
+        self.since: float | None = None
+
+    def run(self) -> None:
+        deadline = time.monotonic() + self.asked.timeout + self.asked.window
+        while True:
+            process = self.manager.process(self.new)
+            fault = look(self.gate, process, self.new)
+            self._require_open(process)
+            if process.restarts > self.asked.restarts:
+                raise self._failed(f"its process was restarted {process.restarts} times", process)
+            now = time.monotonic()
+            if self._held(fault, process, now) >= self.asked.window and fault is None:
+                return
+            if now > deadline:
+                raise self._failed(fault or "its process kept changing", process)
+            time.sleep(min(self.gate.interval, max(deadline - now, 0.05)))
+
+    def _held(self, fault: str | None, process: Process, now: float) -> float:
+        if fault is not None:
+            self.since = None
+            self.report(fault)
+            return 0.0
+        if self.since is None or process.pid != self.pid:
+            self.pid, self.since = process.pid, now
+        held = now - self.since
+        # A line in ten seconds: a log file gets them too.
+        self.report(f"healthy for {held // 10 * 10:.0f} of {self.asked.window:g} s")
+        return held
+
+    def _require_open(self, process: Process) -> None:
+        """Raise Failed where systemd has ended the trial already."""
+        found = standing(self.new.layout)
+        if found.word != ARMED:
+            times = self.asked.restarts + 1
+            ended = f"its process ended more than {times} time{'s' if times > 1 else ''}"
+            reason = ended if found.why == "failed" else f"it was taken back: {found.why}"
+            raise self._failed(reason, process, why=found.why)
+
+    def _failed(self, fault: str, process: Process, why: str = "unhealthy") -> Failed:
+        free = shutil.disk_usage(self.new.layout.home).free
+        if free < ROOM:
+            fault = f"the disk is full, and {fault}"
+        log = self.manager.logs(self.new, _LOG_LINES).strip()
+        if process.detail not in fault:
+            fault = f"{fault} ({process.detail})"
+        return Failed(fault, own=free >= ROOM, why=why, log=log)
