@@ -77,7 +77,7 @@ def _gate_on_the_test_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         health,
         "_http",
-        lambda target, installation: real([target[0].replace("7070", PORT)], installation),
+        lambda url, contains: real(url.replace("7070", PORT), contains),
     )
 
 

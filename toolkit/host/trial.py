@@ -21,6 +21,9 @@ ARMED = "armed"
 COMMITTED = "committed"
 REVERTING = "reverting"
 REVERTED = "reverted"
+# Room for what is noted at the end, should the version on trial fill the disk.
+_RESERVE = "reserve"
+_RESERVED = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def open_trial(layout: Layout, trial: Trial) -> None:
     (folder / ARMED).touch(mode=0o600)
     text = json.dumps(asdict(trial), indent=2, sort_keys=True) + "\n"
     write_atomic(folder / "trial.json", text.encode(), 0o600)
+    (folder / _RESERVE).write_bytes(os.urandom(_RESERVED))
     sync_folder(folder / "was")
     folder.rename(layout.trial)
     sync_folder(layout.home)
@@ -106,6 +110,11 @@ def end_revert(layout: Layout) -> None:
     """Say that the old version is back."""
     why = standing(layout).why
     _renamed(layout, f"{REVERTING}-{why}", f"{REVERTED}-{why}")
+
+
+def free_reserve(layout: Layout) -> None:
+    """Make room for what is to be noted."""
+    (layout.trial / _RESERVE).unlink(missing_ok=True)
 
 
 def close_trial(layout: Layout) -> None:

@@ -32,6 +32,7 @@ from toolkit.host.trial import (
     close_trial,
     commit,
     end_revert,
+    free_reserve,
     open_trial,
     read_trial,
     restore,
@@ -191,6 +192,7 @@ class _End:
         self._end(back, Event(back.at, "reverted", trial.version, reason, trial.before))
 
     def _end(self, state: State, event: Event) -> None:
+        free_reserve(self.layout)
         perform("record", lambda: write_state(self.layout, state))
         perform("history", lambda: note(self.layout, event))
         perform("disarm", lambda: self.guard.disarm(self.layout, self.old.service))

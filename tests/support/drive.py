@@ -1,0 +1,43 @@
+"""Runs an agentctl and ends it, or stands still, before or after a certain step.
+
+Runs on hosts under test with their own Python: drive.py AGENTCTL kill|hold before:STEP VERB ...
+With `list`, it prints each step as it begins instead.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+agentctl, how, point, *verb = sys.argv[1:]
+sys.path.insert(0, agentctl)
+
+from toolkit.host import steps  # noqa: E402 - from the agentctl that was named
+
+
+def perform(name: str, action: Callable[[], Any]) -> Any:
+    if how == "list":
+        print(f"step: {name}", flush=True)
+    stop(f"before:{name}")
+    result = action()
+    stop(f"after:{name}")
+    return result
+
+
+def stop(here: str) -> None:
+    if here != point:
+        return
+    print(f"stopped {here}", flush=True)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(600)
+
+
+steps.perform = perform
+
+from toolkit.host.cli import main  # noqa: E402 - it takes `perform` by its name
+
+sys.argv = [agentctl, *verb]
+sys.exit(main(verb))
