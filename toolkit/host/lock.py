@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from toolkit.host.errors import Busy, NotPermitted, UsageError
 from toolkit.host.layout import Layout
+
+PATIENCE = 5.0
 
 
 @contextmanager
@@ -16,7 +19,7 @@ def locked(layout: Layout) -> Iterator[None]:
     """Hold the service's lock; the kernel lets go when this process ends, however it ends.
 
     The file is for its owner alone: whoever may read a file may lock it, and block the others.
-    Raises Busy where another agentctl holds it.
+    Raises Busy where another agentctl holds it for longer than a moment.
     """
     try:
         layout.home.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -30,12 +33,24 @@ def locked(layout: Layout) -> Iterator[None]:
             f"{layout.home} is no folder", hint="name another one with --home"
         ) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(descriptor, layout)
         yield
-    except BlockingIOError as error:
-        raise Busy(
-            f"another agentctl works in {layout.home}",
-            hint="wait until it has ended, then try again",
-        ) from error
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, layout: Layout) -> None:
+    # systemd has agentctl note how a trial ended, which takes a moment.
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            raise Busy(
+                f"another agentctl works in {layout.home}",
+                hint="wait until it has ended, then try again",
+            ) from error
+        return

@@ -188,10 +188,7 @@ class SystemdGuard:
 
     def _script_text(self, trial: Trial, old: Installation) -> str:
         layout, service = old.layout, old.service
-        unit, host = (
-            f"back {shlex.quote(str(_was(path)))} {shlex.quote(str(path))}"
-            for path in self._replaced(service)
-        )
+        units = "\n".join(_back(path) for path in self._replaced(service))
         drop_in = self.folder / f"{service}.service.d" / _DROP_IN
         quoted = {
             "trial": layout.trial,
@@ -203,13 +200,19 @@ class SystemdGuard:
             before=trial.before,
             version=trial.version,
             service=service,
-            units=f"{unit}\n{host}",
+            units=units,
             **{name: shlex.quote(str(path)) for name, path in quoted.items()},
         )
 
 
 def _script(layout: Layout) -> Path:
     return layout.trial / "revert"
+
+
+def _back(path: Path) -> str:
+    """Give the line of the script for a file that has a second name, or that was not there."""
+    name = shlex.quote(str(path))
+    return f"back {shlex.quote(str(_was(path)))} {name}" if _was(path).exists() else f"rm -f {name}"
 
 
 def _was(path: Path) -> Path:
