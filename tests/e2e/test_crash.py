@@ -19,8 +19,10 @@ from toolkit import engine
 from toolkit.host import health
 from toolkit.host.accounts import this_account
 from toolkit.host.direct import Direct
+from toolkit.host.errors import FailedBefore, Reverted
 from toolkit.host.fetch import Source
 from toolkit.host.files import last_lines
+from toolkit.host.history import read_history
 from toolkit.host.install import install
 from toolkit.host.layout import Layout, this_platform
 from toolkit.host.request import Request, Say
@@ -31,6 +33,7 @@ PORT = "7171"
 SILENT = Say(lambda _: None, lambda _, __: None)
 # More than there are steps: the last of them run to the end.
 STEPS = range(9)
+TRIAL_STEPS = range(14)
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +120,40 @@ def assert_runs(wanted: Request) -> None:
     assert install(wanted, SILENT, now) == ()
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", TRIAL_STEPS)
 def test_killed_while_upgrading(step: int, versions: dict[str, Released], home: Path) -> None:
     install(request(versions["1.0.0"], home), SILENT, now)
     wanted = request(versions["1.1.0"], home)
     killed_before(step, wanted)
     install(wanted, SILENT, now)
     assert_runs(wanted)
+
+
+def test_a_bad_version_goes_and_is_not_tried_again(
+    versions: dict[str, Released], home: Path, tmp_path: Path
+) -> None:
+    install(request(versions["1.0.0"], home), SILENT, now)
+    bad = request(tiny(tmp_path / "dist", version="2.0.0", exec=["/bin/false"]), home, MOOD="bad")
+    with pytest.raises(Reverted, match=r"2\.0\.0 did not stay.*\n1\.0\.0 runs again"):
+        install(bad, SILENT, now)
+    assert "MOOD" not in answer()["env"]  # type: ignore[operator]
+    with pytest.raises(FailedBefore, match=r"2\.0\.0 failed on this host before"):
+        install(bad, SILENT, now)
+    assert [event.what for event in read_history(Layout(home))] == ["installed", "reverted"]
+    stays = request(versions["1.0.0"], home)
+    assert install(stays, SILENT, now) == ()
+    assert_runs(stays)
+
+
+@pytest.mark.parametrize("step", TRIAL_STEPS)
+def test_killed_in_a_trial_and_then_told_to_stay(
+    step: int, versions: dict[str, Released], home: Path
+) -> None:
+    stays = request(versions["1.0.0"], home)
+    install(stays, SILENT, now)
+    killed_before(step, request(versions["1.1.0"], home))
+    install(stays, SILENT, now)
+    assert_runs(stays)
 
 
 @pytest.mark.parametrize("step", STEPS)
