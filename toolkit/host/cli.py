@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+from toolkit.host import cli_person
+from toolkit.host.address import public
 from toolkit.host.arguments import build_parser
 from toolkit.host.choice import Wanted
 from toolkit.host.direct import supervise
@@ -142,6 +144,8 @@ def _request(
         engine=Path(sys.argv[0]).read_bytes(),
         settings=settings,
         forms=located.forms,
+        store=public(arguments.store),
+        channel=arguments.channel,
     )
 
 
@@ -150,18 +154,7 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found, indent=2, sort_keys=True))
     else:
-        word = "healthy" if found["healthy"] else "NOT healthy"
-        print(f"{found['service']} {found['version']} under {found['manager']}: {word}")
-        rows = {
-            "folder": found["home"],
-            "user": found["user"],
-            "process": found.get("pid") or "none",
-            "restarts": found.get("restarts", 0),
-            "fault": found["fault"] or "none",
-            "last change": f"{found['outcome']} at {found['at']}: {found['reason']}",
-        }
-        for name, value in rows.items():
-            print(f"  {name:<12} {value}")
+        print("\n".join(cli_person.status_lines(found, _clock())))
     return 0 if found["healthy"] else UNHEALTHY
 
 
@@ -229,4 +222,5 @@ RUNS = {
     "uninstall": _uninstall,
     "supervise": _supervise,
     "exec": _exec,
+    **cli_person.RUNS,
 }

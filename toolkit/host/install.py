@@ -95,6 +95,8 @@ def _first_state(request: Request, at: str) -> State:
         outcome="installing",
         reason="its first installation is under way",
         at=at,
+        store=request.store,
+        channel=request.channel,
     )
 
 
@@ -279,5 +281,7 @@ class _Work:
             at=self.now(),
             previous=before.version if before.version != version else before.previous,
             details=progress.details,
+            store=self.request.store,
+            channel=self.request.channel,
         )
         write_state(self.layout, state)

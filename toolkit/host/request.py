@@ -17,6 +17,7 @@ class Request:
     `source` is the tarball for this host's `platform`; `user` runs the service where the
     release names none; `settings` go into .env; `engine` is agentctl itself, in bytes. `forms`
     are other files of the same release; which of them serves, this host finds out.
+    `store` and `channel` are for the state alone: the store's address has no secret in it.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Request:
     engine: bytes
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     forms: tuple[Form, ...] = ()
+    store: str = ""
+    channel: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ class State:
     """The service as it stands; `outcome` is installing, running or failed.
 
     `reason` says why in one sentence; `at` is when, in ISO 8601 UTC; `details` is what the
-    process manager must know to take back what it did.
+    process manager must know to take back what it did. `store` is where the version came from,
+    without anything secret; `channel` is what named it, None where the version was named itself.
     """
 
     name: str
@@ -36,6 +37,8 @@ class State:
     at: str
     previous: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    store: str = ""
+    channel: str | None = None
 
 
 def read_state(layout: Layout) -> State | None:

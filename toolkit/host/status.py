@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from toolkit.host.accounts import existing_account
@@ -29,8 +33,39 @@ def status(layout: Layout) -> dict[str, Any]:
         )
     running = layout.running_version()
     if running is None or layout.staged_sha256(running) is None:
-        return {**asdict(state), "running": False, "healthy": False, "fault": state.reason}
-    return {**asdict(state), **_live(layout, state, running)}
+        found = {"running": False, "healthy": False, "fault": state.reason, "since": None}
+    else:
+        found = _live(layout, state, running)
+    return {**asdict(state), **found, "last_attempt": _last_attempt(layout, state)}
+
+
+def _last_attempt(layout: Layout, state: State) -> dict[str, Any]:
+    """Give what was tried last, of which version, when, and why it ended so."""
+    try:
+        last = json.loads(layout.home.joinpath("history.jsonl").read_text("utf-8").splitlines()[-1])
+        return {key: last[key] for key in ("what", "version", "at", "reason")}
+    except (OSError, ValueError, IndexError, KeyError, TypeError):
+        return {
+            "what": state.outcome,
+            "version": state.version,
+            "at": state.at,
+            "reason": state.reason,
+        }
+
+
+def _since(pid: int | None) -> str | None:
+    """Give when a process began, in ISO 8601 UTC (proc(5): stat, field 22, after boot)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        (boot,) = [
+            int(line.split()[1])
+            for line in Path("/proc/stat").read_text("ascii").splitlines()
+            if line.startswith("btime ")
+        ]
+    except (OSError, ValueError):
+        return None
+    began = boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return datetime.fromtimestamp(began, timezone.utc).isoformat(timespec="seconds")
 
 
 def _live(layout: Layout, state: State, running: str) -> dict[str, Any]:
@@ -39,6 +74,7 @@ def _live(layout: Layout, state: State, running: str) -> dict[str, Any]:
     process = MANAGERS[state.manager].process(installation)
     fault = look(release.health or SETTLED, process, installation)
     return {
+        "since": _since(process.pid),
         "version": running,
         "running": process.running,
         "pid": process.pid,
