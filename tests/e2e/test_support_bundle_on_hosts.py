@@ -52,7 +52,7 @@ def plant(host: Host) -> None:
     text = (
         f"[Service]\n{environment}LoadCredential=key:/root/credential\n"
         "ExecStartPre=/bin/cat /root/lines\nExecStartPre=/bin/cat /opt/tiny/.env\n"
-        "ExecStartPre=/bin/sh -c 'cat %d/key'\n"
+        "ExecStartPre=+/bin/cat /root/credential\n"
     )
     host.run(["sh", "-c", "umask 077; cat >/root/credential"], user="root", input="cr3dential-x")
     host.run(["tee", drop_in], user="root", input=text)
@@ -110,7 +110,7 @@ def test_a_service_that_wrote_fifty_megabytes(
     fill = f"head -c 40000000 /dev/urandom | base64 -w 100 >>{home}/logs/agent.log"
     host.run(["sh", "-c", f"{fill}; echo the last line >>{home}/logs/agent.log"])
     files = fetch(host, tmp_path, home=home)
-    assert files["log.txt"].endswith("the last line\n")
+    assert "the last line\n" in files["log.txt"][-20_000:]
     assert len(files["log.txt"]) > 300_000
 
 

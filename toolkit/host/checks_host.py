@@ -54,8 +54,7 @@ def check_disk(layout: Layout) -> Check:
     if free < needed or (disk.f_files and files < count):
         why = f"the next version may need {size(needed)} and {count} files"
         return Check("disk", WARN, room, why, _make_room(layout))
-    inodes = f", {files} more files" if disk.f_files else ""
-    return ok("disk", f"{room}{inodes}; the next version may need {size(needed)}")
+    return ok("disk", f"{room}; the next version may need {size(needed)}")
 
 
 def _make_room(layout: Layout) -> str:
@@ -184,7 +183,7 @@ def check_last_run(layout: Layout, state: State) -> Check:
             "half a download, or a file that was being written; nothing uses it",
             "nothing; the next run goes on with it or takes it away",
         )
-    return ok("last run", f"{state.outcome} since {state.at}; nothing is left half done")
+    return ok("last run", f"it ended well at {state.at}; nothing is left half done")
 
 
 def _held(layout: Layout) -> bool:

@@ -65,7 +65,7 @@ def check_clock(answer: Answer | None, now: datetime, kept: str | None) -> Check
     if abs(off) <= SKEW or kept:
         why = f"{kept} keeps this host's clock, so the store's may be wrong" if kept else ""
         return Check("clock", WARN, what, why, "compare both with a clock that you trust")
-    why = "by a wrong clock, certificates and metadata seem to have run out, or never do"
+    why = "good certificates and metadata may look outdated, and outdated ones good"
     return Check("clock", FAIL, what, why, f"{_SET_CLOCK} '{shown(answer.at)}'")
 
 
@@ -154,7 +154,7 @@ def check_store(answer: Answer) -> Check:
     parts = urlsplit(answer.url)
     where = f"{parts.scheme}://{parts.netloc}" if parts.netloc else parts.path
     if answer.fault is not None:
-        return _no_answer(where, answer.fault)
+        return _no_answer(answer.url, where, answer.fault)
     status = answer.status or 0
     file = parts.path.rpartition("/")[2]
     if status == 200:
@@ -187,8 +187,14 @@ def check_store(answer: Answer) -> Check:
     )
 
 
-def _no_answer(where: str, fault: BaseException) -> Check:
+def _no_answer(url: str, where: str, fault: BaseException) -> Check:
     what, why, do = _of_tls(where, fault) or _of_network(where, fault)
+    if proxy_for(url) and not isinstance(fault, ssl.SSLError):
+        what, why, do = (
+            f"{where} was not reached through the proxy: {fault}",
+            "",
+            "look at proxy above",
+        )
     return Check("store", FAIL, what, why, do)
 
 

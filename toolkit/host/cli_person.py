@@ -26,6 +26,7 @@ INTERRUPTED = 130
 UNWELL = 3
 LINES = 100
 WIDTH = 100
+_OUTCOMES = {"running": "succeeded", "installing": "is under way, or was cut off"}
 
 
 def _logs(arguments: argparse.Namespace) -> int:
@@ -56,13 +57,14 @@ def status_lines(found: Mapping[str, Any], now: datetime) -> list[str]:
         return f"{shown(at)} ({ago(at, now)})"
 
     last, name = found["last_attempt"], found["service"]
+    how = _OUTCOMES.get(last["what"], last["what"])
     word = "healthy" if found["healthy"] else f"NOT healthy: {found['fault']}"
     rows = {
         "version": found["version"] + (f", channel {found['channel']}" if found["channel"] else ""),
         "running": f"since {when(found['since'])}" if found["since"] else "no",
         "process": f"{found.get('pid') or 'none'}, of user {found['user']}",
         "manager": _under(found),
-        "last attempt": f"{last['version']} {last['what']}, {when(last['at'])}: {last['reason']}",
+        "last attempt": f"{last['version']} {how}, {when(last['at'])}: {last['reason']}",
         "before": found["previous"],
         "folder": found["home"],
         "store": found["store"],
@@ -113,8 +115,8 @@ def _print_checks(checks: Sequence[Check]) -> None:
         print(_indented(f"{word:<5} {check.name:<12} ", check.what))
         if check.level != "ok":
             for label, text in (("why", check.why), ("do", check.do)):
-                if text:
-                    print(_indented(f"{'':<18} {f'{label}:':<5}", text))
+                if text:  # never wrapped: what is to be done is there to be copied
+                    print(f"{'':<18} {f'{label}:':<4} {text}")
     counts = Counter(check.level for check in checks)
     print()
     if counts["fail"] or counts["warn"]:

@@ -85,6 +85,8 @@ def _values(line: str) -> Iterator[str]:
 
 def _read(path: Path) -> str:
     try:
+        if not path.is_file():  # a pipe would hold us for ever
+            return ""
         with path.open("rb") as file:
             return file.read(LIMIT).decode("utf-8", "replace")
     except PermissionError as error:
