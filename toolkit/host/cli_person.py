@@ -161,9 +161,8 @@ def _support_bundle(arguments: argparse.Namespace) -> int:
     data = pack(layout, state, Look(seen, [asdict(check) for check in checks]), at)
     write_atomic(output.absolute(), data, 0o600, _caller())
     print(f"{output.absolute()} ({len(data) / 1000:.0f} kB)")
-    print(
-        "Known secrets were taken out. Have a look before you send it: tar -xzf it, read README.txt"
-    )
+    print("Known secrets were taken out. Look into it before you send it:")
+    print(f"  tar -xzOf {output} | less")
     return 0
 
 
