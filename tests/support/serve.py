@@ -4,6 +4,7 @@ import email.utils
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,6 +50,7 @@ class StoreServer:
 
     With `wanted_header`, a name and a value, or `wants_signature`, it is a private store, which
     answers 403 to who lacks that. With `redirects_to`, an origin, it has each file elsewhere.
+    Its clock is `clock_ahead` seconds ahead.
     `seen` are all headers that ever came.
     """
 
@@ -60,6 +62,7 @@ class StoreServer:
         self.wanted_header: tuple[str, str] | None = None
         self.wants_signature = False
         self.redirects_to = ""
+        self.clock_ahead = 0.0
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -172,6 +175,9 @@ class _Server(ThreadingHTTPServer):
 def _handler(store: StoreServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) + store.clock_ahead)
 
         def do_GET(self) -> None:
             self._answer()

@@ -22,6 +22,9 @@ EXAMPLES = """examples:
   sudo /opt/glances/agentctl upgrade --to 4.5.8
   sudo /opt/glances/agentctl rollback
   sudo /opt/glances/agentctl history
+  sudo /opt/glances/agentctl logs -f
+  sudo /opt/glances/agentctl doctor
+  sudo /opt/glances/agentctl support-bundle
   sudo /opt/glances/agentctl uninstall --keep-data
 """
 
@@ -42,6 +45,8 @@ def build_parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     _add_history(verbs).set_defaults(run=runs["history"])
     _add_status(verbs).set_defaults(run=runs["status"])
     _add_uninstall(verbs).set_defaults(run=runs["uninstall"])
+    for name, verb in _add_for_people(verbs).items():
+        verb.set_defaults(run=runs[name])
     for name, verb in _add_inner(verbs).items():
         verb.set_defaults(run=runs[name])
     return parser
@@ -151,6 +156,34 @@ def _add_uninstall(verbs: Verbs) -> argparse.ArgumentParser:
     _add_home(verb)
     verb.add_argument("--keep-data", action="store_true", help="keep .env, logs and workspace")
     return verb
+
+
+def _add_for_people(verbs: Verbs) -> dict[str, argparse.ArgumentParser]:
+    """Add what the person on the host asks with."""
+    logs = verbs.add_parser("logs", help="show what the service printed")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    logs.add_argument(
+        "-n", "--lines", type=int, metavar="N", help="the last N lines (default: 100)"
+    )
+    logs.add_argument(
+        "--since", metavar="T", help="from then on: 30s, 10m, 2h or 3d ago, or 2026-01-31T23:59"
+    )
+    doctor = verbs.add_parser(
+        "doctor", help="look for what is wrong on this host; exits with 3 where something is"
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.add_argument("--store", help="another address of the store than the one it came from")
+    doctor.add_argument(
+        "--store-header-file", type=Path, metavar="FILE", help="as for install: of a private store"
+    )
+    bundle = verbs.add_parser(
+        "support-bundle", help="pack what helps to find a fault, with the secrets taken out"
+    )
+    bundle.add_argument("--output", type=Path, metavar="FILE", help="where to write the .tar.gz")
+    people = {"logs": logs, "doctor": doctor, "support-bundle": bundle}
+    for verb in people.values():
+        _add_home(verb)
+    return people
 
 
 def _add_inner(verbs: Verbs) -> dict[str, argparse.ArgumentParser]:

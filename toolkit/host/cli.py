@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from toolkit.host import cli_person
+from toolkit.host.address import public
 from toolkit.host.arguments import build_parser
 from toolkit.host.choice import Wanted
 from toolkit.host.cli_upgrade import as_install, run_history, run_rollback, run_settle
@@ -168,7 +170,7 @@ def _request(
         engine=Path(sys.argv[0]).read_bytes(),
         settings=settings,
         forms=located.forms,
-        store=arguments.store,
+        store=public(arguments.store),
         channel=getattr(arguments, "followed", arguments.channel),
         header_file=str(header.absolute()) if header else None,
         trying=Trying(arguments.watch, arguments.keep),
@@ -181,18 +183,7 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found, indent=2, sort_keys=True))
     else:
-        word = "healthy" if found["healthy"] else "NOT healthy"
-        print(f"{found['service']} {found['version']} under {found['manager']}: {word}")
-        rows = {
-            "folder": found["home"],
-            "user": found["user"],
-            "process": found.get("pid") or "none",
-            "restarts": found.get("restarts", 0),
-            "fault": found["fault"] or "none",
-            "last change": f"{found['outcome']} at {found['at']}: {found['reason']}",
-        }
-        for name, value in rows.items():
-            print(f"  {name:<12} {value}")
+        print("\n".join(cli_person.status_lines(found, clock())))
     return 0 if found["healthy"] else UNHEALTHY
 
 
@@ -227,4 +218,5 @@ RUNS = {
     "uninstall": _uninstall,
     "supervise": _supervise,
     "exec": _exec,
+    **cli_person.RUNS,
 }

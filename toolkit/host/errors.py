@@ -32,6 +32,10 @@ class NotPermitted(AgentctlError):
     exit_code = 11
 
 
+class NotOurs(AgentctlError):
+    """A file is not the service's own, so that it is neither read nor shown."""
+
+
 class Busy(AgentctlError):
     """Another agentctl works on the same service."""
 

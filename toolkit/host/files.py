@@ -7,8 +7,10 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from toolkit.host.accounts import Account
+from toolkit.host.errors import NotOurs
 
 # How much of a log's end is looked at for its last lines.
 LOG_BYTES = 64 * 1024
@@ -96,21 +98,36 @@ def sync_folder(path: Path) -> None:
 
 
 def last_lines(path: Path, lines: int, owner: Account) -> list[str]:
-    """Give the last lines of a log that a service wrote; none where it is not the service's own.
+    """Give the last lines of a log that a service wrote, or why they are not read.
 
-    The service may write to its folder, so what stands there may be a link to another's file.
+    None where there is no log.
+    """
+    try:
+        with open_log(path, owner) as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - LOG_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()[-lines:]
+    except FileNotFoundError:
+        return []
+    except NotOurs as error:
+        return [f"({error.message})"]
+
+
+def open_log(path: Path, owner: Account) -> BinaryIO:
+    """Open a log that a service wrote.
+
+    The service may write to its folder, so what stands there may be a link to another's file:
+    raises NotOurs where it is not the service's own, and OSError.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return []
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return [f"({path} is a link: it is not read)"]
+            raise NotOurs(f"{path} is a link: it is not read") from error
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_uid not in (owner.uid, os.geteuid()):
-            return [f"({path} is no log of {owner.name}: it is not read)"]
-        file.seek(max(0, status.st_size - LOG_BYTES))
-        return file.read().decode("utf-8", "replace").splitlines()[-lines:]
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid not in (owner.uid, os.geteuid()):
+        file.close()
+        raise NotOurs(f"{path} is no log of {owner.name}: it is not read")
+    return file

@@ -316,5 +316,7 @@ class _Work:
             at=self.now(),
             previous=before.version if before.version != version else before.previous,
             details=progress.details,
+            store=self.request.store,
+            channel=self.request.channel,
         )
         write_state(self.layout, state)

@@ -91,8 +91,10 @@ class Pm2:
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the last lines of the app's two log files."""
         folder, owner = installation.layout.logs, installation.account
-        names = ("pm2-out.log", "pm2-error.log")
-        return "\n".join(line for name in names for line in last_lines(folder / name, lines, owner))
+        # PM2 puts the number that it gave the app before the suffix.
+        names = ("pm2-out*.log", "pm2-error*.log")
+        paths = [path for name in names for path in sorted(folder.glob(name))]
+        return "\n".join(line for path in paths for line in last_lines(path, lines, owner))
 
     def remove(self, layout: Layout, service: str, details: Mapping[str, Any]) -> None:
         """Delete the app; where it was the last one of a PM2 that came with it, that goes too."""

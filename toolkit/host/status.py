@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from toolkit.host.accounts import existing_account
 from toolkit.host.errors import UsageError
 from toolkit.host.health import SETTLED, look
+from toolkit.host.history import read_history
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import MANAGERS
 from toolkit.host.stage import read_release
 from toolkit.host.state import State, read_state
+from toolkit.host.trial import read_trial
 
 
 def status(layout: Layout) -> dict[str, Any]:
@@ -29,8 +34,45 @@ def status(layout: Layout) -> dict[str, Any]:
         )
     running = layout.running_version()
     if running is None or layout.staged_sha256(running) is None:
-        return {**asdict(state), "running": False, "healthy": False, "fault": state.reason}
-    return {**asdict(state), **_live(layout, state, running)}
+        found = {"running": False, "healthy": False, "fault": state.reason, "since": None}
+    else:
+        found = _live(layout, state, running)
+    attempts = {"last_attempt": _last_attempt(layout, state), "trial": _trial(layout)}
+    return {**asdict(state), **found, **attempts}
+
+
+def _last_attempt(layout: Layout, state: State) -> dict[str, Any]:
+    """Give what was tried last, of which version, when, and why it ended so."""
+    events = read_history(layout)
+    if events:
+        last = asdict(events[-1])
+        return {key: last[key] for key in ("what", "version", "at", "reason")}
+    return {
+        "what": state.outcome,
+        "version": state.version,
+        "at": state.at,
+        "reason": state.reason,
+    }
+
+
+def _trial(layout: Layout) -> dict[str, Any] | None:
+    trial = read_trial(layout)
+    return asdict(trial) if trial else None
+
+
+def _since(pid: int | None) -> str | None:
+    """Give when a process began, in ISO 8601 UTC (proc(5): stat, field 22, after boot)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        (boot,) = [
+            int(line.split()[1])
+            for line in Path("/proc/stat").read_text("ascii").splitlines()
+            if line.startswith("btime ")
+        ]
+    except (OSError, ValueError):
+        return None
+    began = boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return datetime.fromtimestamp(began, timezone.utc).isoformat(timespec="seconds")
 
 
 def _live(layout: Layout, state: State, running: str) -> dict[str, Any]:
@@ -39,6 +81,7 @@ def _live(layout: Layout, state: State, running: str) -> dict[str, Any]:
     process = MANAGERS[state.manager].process(installation)
     fault = look(release.health or SETTLED, process, installation)
     return {
+        "since": _since(process.pid),
         "version": running,
         "running": process.running,
         "pid": process.pid,

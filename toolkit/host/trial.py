@@ -55,15 +55,16 @@ def open_trial(layout: Layout, trial: Trial) -> None:
     """Note the trial and what stands now; all of it appears at once."""
     folder = _unfinished(layout)
     remove_tree(folder)
-    (folder / "was").mkdir(mode=0o700, parents=True)
-    folder.chmod(0o700)
+    folder.mkdir()
+    (folder / "was").mkdir(mode=0o700)
+    folder.chmod(0o755)
     (folder / "was" / "current").symlink_to(layout.current.readlink())
     if layout.env.exists():
         # A second name for the same file: what is written later, is written to another.
         os.link(layout.env, folder / "was" / "env")
     (folder / ARMED).touch(mode=0o600)
     text = json.dumps(asdict(trial), indent=2, sort_keys=True) + "\n"
-    write_atomic(folder / "trial.json", text.encode(), 0o600)
+    write_atomic(folder / "trial.json", text.encode(), 0o644)
     (folder / _RESERVE).write_bytes(os.urandom(_RESERVED))
     sync_folder(folder / "was")
     folder.rename(layout.trial)
