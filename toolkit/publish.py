@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from os.path import commonprefix
 
 from toolkit.artifact import Artifact, checksum_file, checksum_line
 from toolkit.beside import companions
@@ -17,6 +18,8 @@ from toolkit.uploads import Tarball, Upload, of_file, plan
 
 _CHECKSUM_LIMIT = 4096
 _AT_ONCE = 8
+# From this many files on, one list of the store is asked for before each is looked at.
+_MANY = 16
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,7 @@ def foresee(
     Raises StoreError where the store can not be read.
     """
     manner = manner or Manner()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        entries = list(pool.map(store.look, [upload.name for upload in uploads]))
+    entries = _entries([upload.name for upload in uploads], store)
     return tuple(
         Published(upload, _decide(upload, there, store, progress, verify=manner.verify_all))
         for upload, there in zip(uploads, entries, strict=True)
@@ -215,6 +217,20 @@ def _notes(publication: Publication, tarballs: Sequence[Tarball]) -> Iterator[st
                 f"{tarball.artifact.latest} was left as it is: "
                 f"it is another release than {publication.version}"
             )
+
+
+def _entries(names: Sequence[str], store: Store) -> list[Entry | None]:
+    """Look at each file; where there are many, only at those that a list of the store has.
+
+    A store whose list is late says so at the write, which has a condition.
+    """
+    listed = frozenset(names)
+    if len(names) >= _MANY:
+        listed = store.names(commonprefix(names))  # noqa: RUF071 - names, not paths
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        there = [name for name in names if name in listed]
+        found = dict(zip(there, pool.map(store.look, there), strict=True))
+    return [found.get(name) for name in names]
 
 
 def _decide(

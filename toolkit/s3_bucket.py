@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from toolkit import __version__
 from toolkit.errors import StoreError
+from toolkit.s3_direct import Direct
 from toolkit.s3_faults import explain, is_missing
 from toolkit.store import Entry
 from toolkit.store_config import S3Config
@@ -28,6 +29,7 @@ PARALLEL = 4
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 _TRIES = 4
+_OK = 200
 _FAULTS = (BotoCoreError, ClientError)
 _WhenChecksums = Literal["when_required", "when_supported"]
 
@@ -36,11 +38,13 @@ _WhenChecksums = Literal["when_required", "when_supported"]
 class Bucket:
     """A bucket as toolkit.toml describes it, and the client that reaches it.
 
-    `known` is empty until the bucket was seen to be there.
+    `known` is empty until the bucket was seen to be there. From then on, what is asked for often
+    goes by the short way of `direct`.
     """
 
     config: S3Config
     client: S3Client
+    direct: Direct
     known: set[bool] = field(default_factory=set, compare=False)
 
     def at(self, name: str) -> dict[str, Any]:
@@ -80,6 +84,9 @@ class Bucket:
     def look(self, name: str) -> Entry | None:
         """Give what stands beside the file `name`, without its bytes; None where there is none."""
         with explained(self.config, f"read {self.locate(name)}"):
+            answer = self.direct.head(name) if self.known else None
+            if answer is not None:
+                return _entry(answer.headers) if answer.status_code == _OK else None
             try:
                 head = self.client.head_object(**self.at(name))
             except ClientError as error:
@@ -130,14 +137,21 @@ def open_bucket(config: S3Config, *, checksums: _WhenChecksums = "when_required"
         user_agent_extra=f"toolkit/{__version__}",
     )
     with explained(config, "open"):
-        session = boto3.Session(profile_name=config.profile)
-        client = session.client(
+        # boto3 adds nothing to botocore that is needed here, and takes long to import.
+        session = botocore.session.Session(profile=config.profile)
+        client: Any = session.create_client(
             "s3",
             endpoint_url=config.endpoint,
             region_name=config.region or ("auto" if config.is_r2 else None),
             config=settings,
         )
-    return Bucket(config, client)
+        direct = Direct(config, client, session)
+    return Bucket(config, client, direct)
+
+
+def _entry(headers: Mapping[str, str]) -> Entry:
+    size, etag = headers.get("Content-Length"), headers.get("ETag")
+    return Entry(int(size or 0), etag or "", headers.get("x-amz-meta-sha256"))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -12,15 +12,13 @@ from toolkit.errors import ConflictError, StoreError
 from toolkit.s3_abilities import Abilities, Answer
 from toolkit.s3_bucket import explained, open_bucket, read_slice
 from toolkit.s3_copy import copy
+from toolkit.s3_direct import Opened
 from toolkit.s3_faults import is_conflict, is_gone, is_missing
 from toolkit.s3_multipart import Etags, Multipart
 from toolkit.s3_parts import MIB
 from toolkit.store import CHUNK, Entry, Sent, Stored, conflict, hidden
 from toolkit.store_config import S3Config
 from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes
-
-if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 # From this length on, a file goes in parts.
 LARGE = 32 * MIB
@@ -58,9 +56,9 @@ class S3Store:
             yield None
             return
         try:
-            yield Stored(answer["ContentLength"], self._chunks(name, answer), answer["ETag"])
+            yield Stored(answer.size, self._chunks(name, answer), answer.etag)
         finally:
-            answer["Body"].close()
+            answer.body.close()
 
     def write(self, upload: Upload, sent: Sent) -> None:
         """Send one file: by a copy in the store, in one piece, or in equal parts."""
@@ -86,18 +84,23 @@ class S3Store:
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._config.bucket, Prefix=self._config.key(prefix)
             )
-            found = (entry["Key"][own:] for page in pages for entry in page.get("Contents", []))
-            return frozenset(name for name in found if not hidden(name))
+            found = {entry["Key"][own:] for page in pages for entry in page.get("Contents", [])}
+        self._bucket.known.add(True)
+        return frozenset(name for name in found if not hidden(name))
 
     def _put(self, upload: Upload) -> None:
         condition = self._put_condition(upload.name, upload.only_if)
         data = read_slice(upload.body, 0, upload.size)
+        settings = {**self._bucket.headers(upload), **condition}
+        if self._bucket.known and self._bucket.direct.put(
+            upload.name, settings, data, upload.sha256
+        ):
+            return
         try:
             self._client.put_object(
                 **self._bucket.at(upload.name),
-                **self._bucket.headers(upload),
+                **settings,
                 **self._bucket.proof(data),
-                **condition,
                 Body=data,
             )
         except ClientError as error:
@@ -209,17 +212,21 @@ class S3Store:
         if there is None or (there.size, there.sha256) != (upload.size, upload.sha256):
             raise conflict(self.locate(upload.name), upload.only_if or Absent()) from error
 
-    def _get(self, name: str) -> GetObjectOutputTypeDef | None:
+    def _get(self, name: str) -> Opened | None:
         with explained(self._config, f"read {self.locate(name)}"):
+            opened = self._bucket.direct.get(name) if self._bucket.known else None
+            if opened is not None:
+                return opened
             try:
-                return self._client.get_object(**self._bucket.at(name))
+                answer = self._client.get_object(**self._bucket.at(name))
+                return Opened(answer["ContentLength"], answer["ETag"], answer["Body"])
             except ClientError as error:
                 if is_missing(error):
                     return None
                 raise
 
-    def _chunks(self, name: str, answer: GetObjectOutputTypeDef) -> Iterator[bytes]:
-        chunks = answer["Body"].iter_chunks(CHUNK)
+    def _chunks(self, name: str, opened: Opened) -> Iterator[bytes]:
+        chunks = opened.body.iter_chunks(CHUNK)
         while True:
             with explained(self._config, f"read {self.locate(name)}"):
                 chunk = next(chunks, None)

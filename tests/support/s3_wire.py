@@ -20,12 +20,14 @@ class Seen:
 @dataclass
 class S3Wire:
     """What has come in, and what to answer with: a fault's status and code, or a file that is
-    cut off after half of its bytes, or a success of a POST that carries the code of a fault."""
+    cut off after half of its bytes, or a success of a POST that carries the code of a fault, or
+    the text of each other success."""
 
     url: str
     fault: tuple[int, str] | None = None
     cut: bytes = b""
     embedded: str = ""
+    answer: str = ""
     seen: list[Seen] = field(default_factory=list)
 
 
@@ -64,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.command == "POST":
             self._answer(200, _xml("CompleteMultipartUploadResult", ETag="e"))
         else:
-            self._answer(200, "")
+            self._answer(200, self.wire.answer)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 - http.server's names
 

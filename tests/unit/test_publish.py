@@ -302,3 +302,19 @@ def test_what_stands_in_memory_is_handed_over_as_a_file(dist: Path) -> None:
     before = (dist / "agentctl-1.pyz").stat().st_mtime_ns
     hand_over([of_bytes(*AGENTCTL, immutable=True)], folder, Silent())
     assert (dist / "agentctl-1.pyz").stat().st_mtime_ns == before
+
+
+def test_many_files_are_looked_for_in_one_list() -> None:
+    class Counting(MemoryStore):
+        def look(self, name: str) -> Entry | None:
+            looked.append(name)
+            return super().look(name)
+
+    looked: list[str] = []
+    files = [of_bytes(f"a-v1-{number}", b"%d" % number, immutable=True) for number in range(20)]
+    store = Counting({"a-v1-3": b"3", "a-v1-4": b"other", "b": b""})
+    done = foresee(files, store, Silent())
+    assert sorted(looked) == ["a-v1-3", "a-v1-4"]
+    actions = [one.action for one in done]
+    assert actions[3:5] == [Action.UNCHANGED, Action.CONFLICT]
+    assert set(actions[:3] + actions[5:]) == {Action.SENT}

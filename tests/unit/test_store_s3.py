@@ -249,8 +249,8 @@ def test_an_unknown_profile_is_said(wire: S3Wire) -> None:
     assert "nobody" in caught.value.why
 
 
-def test_help_does_not_wait_for_boto3() -> None:
-    code = "import sys, toolkit.cli.upload; sys.exit('boto3' in sys.modules)"
+def test_help_does_not_wait_for_botocore() -> None:
+    code = "import sys, toolkit.cli.upload; sys.exit('botocore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

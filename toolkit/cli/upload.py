@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -107,14 +108,16 @@ def upload(
     config = _with_acl(selection.config, acl)
     folder = DirectoryStore(dist or project / "release" / "dist")
     publication = _publication(spec, version)
-    with progress(quiet=as_json) as bars:
+    with progress(quiet=as_json) as bars, ThreadPoolExecutor(1) as pool:
+        # botocore's start takes as long as the hash of a tarball, and needs another CPU.
+        opening = pool.submit(open_store, config, project, allow_races=allow_races)
         prepared = prepare(publication, folder, bars)
         if isinstance(config, CustomConfig):
             if not only_plan:
                 hand_over(prepared.uploads, folder, bars)
             rows = [_row(file, config, folder, "copy") for file in prepared.uploads]
         else:
-            target = open_store(config, project, allow_races=allow_races)
+            target = opening.result()
             do = foresee if only_plan else publish
             commit = None if only_plan else _signer(project, target, publication, bars)
             done = do(prepared.uploads, target, bars, Manner(verify_all, commit))
