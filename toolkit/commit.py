@@ -23,6 +23,7 @@ from toolkit.trust.model import (
     SNAPSHOT,
     TARGETS,
     TIMESTAMP,
+    TOP_LEVEL,
     Delegation,
     Draft,
     Lifetimes,
@@ -30,6 +31,7 @@ from toolkit.trust.model import (
     delegated,
     delegation,
 )
+from toolkit.uploads import Absent, Unchanged, Upload
 
 TRIES = 5
 
@@ -79,6 +81,21 @@ def commit(at: Publisher, current: Repository, draft: Draft) -> Repository:
         return _commit_root(at, current, draft, draft.root)
     _refuse_expired(at, current, draft)
     return _write_set(at, current, draft)
+
+
+def foresee(store: Store, current: Repository, draft: Draft) -> tuple[Upload, ...]:
+    """Give the files that `commit` would write of a draft without a root, in order and empty."""
+    if draft.empty:
+        return ()
+    names = store.names(f"{files.FOLDER}/")
+    roles = (*draft.roles, *([SNAPSHOT] if draft.roles or draft.snapshot else []))
+    versions = {role: files.next_version(names, role, _version(current, role)) for role in roles}
+    named = [f"{version}.{role}.json" for role, version in versions.items()]
+    swap = Unchanged(current.etag) if current.etag else Absent()
+    return (
+        *(files.unwritten(name, Absent()) for name in named),
+        files.unwritten(files.TIMESTAMP_FILE, swap),
+    )
 
 
 def rebuild(at: Publisher) -> Repository:
@@ -240,7 +257,8 @@ def _nothing(root: Metadata[Root]) -> Repository:
 
 
 def _version(current: Repository, role: str) -> int:
-    return current.payload(role).version if role == TARGETS or role in current.roles else 0
+    known = role in TOP_LEVEL or role in current.roles
+    return current.payload(role).version if known else 0
 
 
 def _described(one: files.Written[T]) -> MetaFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Generic, TypeVar
 
 from tuf.api.metadata import Metadata, Root, Snapshot, T, Targets, Timestamp
@@ -14,7 +15,7 @@ from toolkit.errors import ConflictError, TrustError
 from toolkit.store import Store
 from toolkit.trust import verify
 from toolkit.trust.model import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Repository, delegated
-from toolkit.uploads import Absent, Precondition, Unchanged, of_bytes
+from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes
 
 FOLDER = "metadata"
 TIMESTAMP_FILE = f"{TIMESTAMP}.json"
@@ -170,6 +171,18 @@ def versions(names: Iterable[str], role: str) -> list[int]:
     """Give the versions of the role's metadata among the names of files."""
     found = (re.fullmatch(rf"{FOLDER}/(\d+)\.{re.escape(role)}\.json", name) for name in names)
     return [int(match[1]) for match in found if match]
+
+
+def next_version(names: Iterable[str], role: str, current: int) -> int:
+    """Give the first version of the role's metadata after `current` that is free."""
+    taken = set(versions(names, role))
+    return next(number for number in count(current + 1) if number not in taken)
+
+
+def unwritten(file: str, only_if: Precondition) -> Upload:
+    """Give the upload of a file below metadata/ that has no bytes yet, nor a hash."""
+    empty = of_bytes(f"{FOLDER}/{file}", b"", immutable=file != TIMESTAMP_FILE)
+    return replace(empty, only_if=only_if, sha256="")
 
 
 def write_next(
