@@ -146,6 +146,8 @@ def _write_set(
 
     def next_of(role: str, payload: T, version: int) -> files.Written[T]:
         by = [delegation(role, root, targets) for root in roots]
+        if role in draft.signed:
+            return files.write_signed(at.store, role, draft.signed[role], by)
 
         def make(number: int) -> Metadata[T]:
             new = sign.prepare(payload, number, at.signers.lifetimes, role, at.now)
@@ -188,16 +190,15 @@ def _commit_root(at: Publisher, current: Repository, draft: Draft, payload: Root
     new root goes up first: until the timestamp follows, hosts that look refuse it, and come back.
     """
     old = current.root.signed
-    new = sign.prepare(payload, old.version + 1, at.signers.lifetimes, ROOT, at.now)
-    both = [delegation(ROOT, each, None) for each in (old, new)]
-    root = sign.sign(new, both, at.signers.signers)
+    root = _next_root(at, old, draft, payload)
+    new = root.signed
     top = [
         role for role in (TARGETS, SNAPSHOT, TIMESTAMP) if role != TARGETS or TARGETS in draft.roles
     ]
     for role in top:
-        sign.require_at_hand(delegation(role, new, None), at.signers.signers)
+        _require_keys(at, delegation(role, new, None), draft)
     rest = draft
-    if all(_has_keys(at, delegation(role, old, None)) for role in top):
+    if all(_has_keys(at, delegation(role, old, None), draft) for role in top):
         current = _write_set(at, current, replace(draft, snapshot=True), (old, new))
         rest = Draft()
     files.write_root(at.store, root)
@@ -224,9 +225,29 @@ def _settle(at: Publisher, current: Repository, draft: Draft, old: Root) -> Repo
     )
 
 
-def _has_keys(at: Publisher, by: Delegation) -> bool:
-    try:
+def _next_root(at: Publisher, old: Root, draft: Draft, payload: Root) -> Metadata[Root]:
+    """Give the new root, signed by the keys of both: here, or by others before."""
+    root = draft.signed.get(ROOT)
+    if root is None:
+        new = sign.prepare(payload, old.version + 1, at.signers.lifetimes, ROOT, at.now)
+        both = [delegation(ROOT, each, None) for each in (old, new)]
+        return sign.sign(new, both, at.signers.signers)
+    for each in (old, payload):
+        sign.require(root, delegation(ROOT, each, None))
+    return root
+
+
+def _require_keys(at: Publisher, by: Delegation, draft: Draft) -> None:
+    """Raise MissingKeysError unless the role was signed for already, or can be."""
+    if by.role in draft.signed:
+        sign.require(draft.signed[by.role], by)
+    else:
         sign.require_at_hand(by, at.signers.signers)
+
+
+def _has_keys(at: Publisher, by: Delegation, draft: Draft) -> bool:
+    try:
+        _require_keys(at, by, draft)
     except MissingKeysError:
         return False
     return True

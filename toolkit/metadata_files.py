@@ -14,7 +14,16 @@ from tuf.api.serialization import DeserializationError
 from toolkit.errors import ConflictError, TrustError
 from toolkit.store import Store
 from toolkit.trust import verify
-from toolkit.trust.model import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Repository, delegated
+from toolkit.trust.model import (
+    ROOT,
+    SNAPSHOT,
+    TARGETS,
+    TIMESTAMP,
+    Delegation,
+    Repository,
+    delegated,
+)
+from toolkit.trust.sign import require
 from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes
 
 FOLDER = "metadata"
@@ -212,6 +221,25 @@ def write_next(
         why=f"{_MAX_LEFTOVERS} versions after the current one are taken",
         hint="find out who writes to the store; docs/keys.md, Recovery",
     )
+
+
+def write_signed(
+    store: Store, role: str, metadata: Metadata[T], delegations: Iterable[Delegation]
+) -> Written[T]:
+    """Write metadata that was signed elsewhere, under its own version.
+
+    What an earlier run has written there is taken, if it says the same. Raises MissingKeysError
+    where signatures are missing, ConflictError where the version is taken.
+    """
+    for each in delegations:
+        require(metadata, each)
+    file, data = f"{metadata.signed.version}.{role}.json", metadata.to_bytes()
+    try:
+        _write(store, file, data, Absent())
+    except ConflictError:
+        if must_read(store, file) != data:
+            raise
+    return Written(metadata, data)
 
 
 def write_root(store: Store, root: Metadata[Root]) -> None:

@@ -48,6 +48,14 @@ threshold = click.option(
     "--threshold", type=click.IntRange(min=1), metavar="N", help="How many keys must sign."
 )
 
+propose = click.option(
+    "--propose",
+    "proposal",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Publish nothing: write it to FILE, which others sign by `toolkit keys sign`.",
+)
+
 
 @dataclass
 class Passphrases:
