@@ -54,6 +54,11 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         metavar="FILE",
         help="send the store the header in FILE, such as Authorization: Bearer TOKEN (mode 0600)",
     )
+    verb.add_argument(
+        "--store-header-over-http",
+        action="store_true",
+        help="send it over plain http to another machine too, where the network may read it",
+    )
     trust = verb.add_mutually_exclusive_group(required=True)
     trust.add_argument(
         "--root", type=Path, help="believe the store's metadata that this root metadata leads to"

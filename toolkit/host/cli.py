@@ -78,7 +78,8 @@ def _install(arguments: argparse.Namespace) -> int:
     arguments.addresses, settings = _from_stdin(arguments)
     say = _say(quiet=arguments.json)
     layout = Layout(home)
-    header = sending(arguments.store_header_file, arguments.store)
+    over_http = arguments.store_header_over_http
+    header = sending(arguments.store_header_file, arguments.store, over_http=over_http)
     with header, locked(layout), _left_as_found(layout):
         require_ours(layout)
         request = _request(arguments, home, _locate(arguments, home, say), settings)
