@@ -76,8 +76,13 @@ def begin(
     """
     roles = tuple(dict.fromkeys((ENGINE, *wanted.agents)))
     ring.prepare_folder()
-    if (ring.folder / ROOT_FILE).exists() and load(at.store, ring.trusted_root()):
+    toml = ring.project / FILE
+    there = (ring.folder / ROOT_FILE).exists() and load(at.store, ring.trusted_root())
+    if there and _names_keys(toml):
         raise _begun(at)
+    if there:  # it was interrupted at its last step
+        _name_in(toml)
+        return there
     _refuse_to_start_over(at)
     public = {
         role: _some(ring, role, wanted.root_keys if role == ROOT else 1, new_passphrase)
@@ -88,13 +93,17 @@ def begin(
         repository = create(at, root, new_targets({role: public[role] for role in roles}))
     except ConflictError as error:
         raise _begun(at) from error
-    _name_in(ring.project / FILE)
+    _name_in(toml)
     return repository
 
 
 def show(at: Publisher, ring: Keyring) -> tuple[RoleKeys, ...]:
+    """Say of each role of the store who signs for it and until when."""
+    return describe(ring, require(at.store, ring.trusted_root()))
+
+
+def describe(ring: Keyring, repository: Repository) -> tuple[RoleKeys, ...]:
     """Say of each role who signs for it and until when."""
-    repository = require(at.store, ring.trusted_root())
     return tuple(
         _role_keys(ring, repository.delegation(role), payload.version, payload.expires)
         for role, payload in repository.payloads()
@@ -218,10 +227,14 @@ def _refuse_to_start_over(at: Publisher) -> None:
 
 def _name_in(file: Path) -> None:
     """Add [trust] to toolkit.toml, where it is not there."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    if not any(line.strip().startswith("[trust") for line in text.splitlines()):
+    if not _names_keys(file):
         with file.open("a", encoding="utf-8") as toml:
             toml.write(TABLE)
+
+
+def _names_keys(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return any(line.strip().startswith("[trust") for line in text.splitlines())
 
 
 def notes(repository: Repository) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from functools import partial
 from tuf.api.metadata import Targets
 
 from toolkit import channels
-from toolkit.commit import TRIES, Publisher, Signers, commit, create, foresee, rebuild
+from toolkit.commit import TRIES, commit, create, foresee, rebuild
 from toolkit.errors import ConflictError, NotFoundError
 from toolkit.metadata_files import FOLDER, load
+from toolkit.metadata_set import Publisher, Signers
 from toolkit.store import Store
 from toolkit.trust import catalog as catalogs
 from toolkit.trust import sign

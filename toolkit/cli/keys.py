@@ -69,7 +69,7 @@ def init(
     made = ceremony.begin(
         at, ring, ceremony.Beginning(agents, root_keys, threshold), desk.passphrases.new
     )
-    _print(ceremony.show(at, ring), as_json=as_json)
+    _print(ceremony.describe(ring, made), as_json=as_json)
     warn(ceremony.notes(made))
     if not as_json:
         click.echo(f"\nHosts trust {ring.folder}/root.json: commit it, and the .pub files.")
@@ -229,7 +229,7 @@ def _do(desk: Desk, current: Repository, changes: Sequence[KeyChange], order: Or
         notes: tuple[str, ...] = ()
     else:
         changed = ceremony.change(at, ring, changes)
-        _print(ceremony.show(at, ring), as_json=order.as_json)
+        _print(ceremony.describe(ring, changed), as_json=order.as_json)
         notes = ceremony.notes(changed)
     to_do = (ring.to_do(role, uri) for role, uris in order.used.items() for uri in uris)
     warn((*(each for each in to_do if each), *notes))
