@@ -15,24 +15,24 @@ from pathlib import Path
 from toolkit import provenance
 from toolkit.dist import write_text
 from toolkit.errors import IntegrityError, TrustError
-from toolkit.repository import Publisher, catalog_of, require
+from toolkit.repository import Signers, catalog_of
 from toolkit.trust.model import Delegation, Repository
 from toolkit.uploads import Upload, of_bytes
 
 _SUFFIX = ".intoto.json"
 
 
-def sign(at: Publisher, agent: str, uploads: Sequence[Upload]) -> tuple[Upload, ...]:
-    """Sign the provenance among `uploads` by the agent's keys, in its file; gives what is to go up.
+def sign(signers: Signers, by: Delegation, uploads: Sequence[Upload]) -> tuple[Upload, ...]:
+    """Sign the provenance among `uploads` by the keys `by`, in its file; gives what is to go up.
 
     What these keys have signed already stays as it is.
 
     Raises IntegrityError where a statement tells of other files than those of `uploads`.
     """
-    by = require(at.store, at.signers.trusted_root()).delegation(agent)
     files = {upload.name: upload.sha256 for upload in uploads}
     return tuple(
-        _signed(at, by, upload, files) if _is_provenance(upload) else upload for upload in uploads
+        _signed(signers, by, upload, files) if _is_provenance(upload) else upload
+        for upload in uploads
     )
 
 
@@ -72,7 +72,7 @@ def check(file: Path, text: str, agent: str, repository: Repository) -> None:
         )
 
 
-def _signed(at: Publisher, by: Delegation, upload: Upload, files: Mapping[str, str]) -> Upload:
+def _signed(signers: Signers, by: Delegation, upload: Upload, files: Mapping[str, str]) -> Upload:
     text = _text(upload)
     told = provenance.parse(text).subjects
     if any(files.get(name) != sha256 for name, sha256 in told.items()):
@@ -83,7 +83,7 @@ def _signed(at: Publisher, by: Delegation, upload: Upload, files: Mapping[str, s
         )
     if not isinstance(upload.body, Path) or provenance.signed_by(text, by):
         return upload
-    signed = provenance.envelope(provenance.bare(text), at.signers.signers(by))
+    signed = provenance.envelope(provenance.bare(text), signers.signers(by))
     _keep(upload.body, signed)
     sent = of_bytes(upload.name, signed.encode(), immutable=True)
     return replace(sent, first_stays=upload.first_stays)

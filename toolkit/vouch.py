@@ -25,13 +25,13 @@ _CHUNK = 1024 * 1024
 _SUFFIX = ".pyz"
 
 
-def prepare(at: Publisher, publication: Publication) -> None:
-    """See to it that the metadata can be signed, before anything large is sent.
+def prepare(at: Publisher, publication: Publication) -> Repository:
+    """See to it that the metadata can be signed, before anything large is sent; gives the set.
 
     Raises NotFoundError where the store or the agent has no metadata yet, TrustError where what
     is there does not verify, SigningError where a key is missing.
     """
-    ready(at, (publication.agent, ENGINE))
+    return ready(at, (publication.agent, ENGINE))
 
 
 def vouch(

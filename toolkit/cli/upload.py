@@ -143,12 +143,12 @@ def _vouching(
         return uploads, None
     from toolkit import attest, vouch
 
-    vouch.prepare(at, publication)
+    by = vouch.prepare(at, publication).delegation(publication.agent)
 
     def commit(sent: Sequence[Published]) -> None:
         vouch.vouch(at, publication, [one.upload for one in sent], bars)
 
-    return attest.sign(at, publication.agent, uploads), commit
+    return attest.sign(at.signers, by, uploads), commit
 
 
 def _with_metadata(
