@@ -44,6 +44,8 @@ def sign(*, file: Path, yes: bool, passphrase_fd: int | None, project: Path, as_
     Examples:
       toolkit keys sign change.json
     """
+    if as_json and not yes:
+        raise click.UsageError("--json goes with --yes: a machine can't be asked")
     from toolkit import split
 
     ring = open_keyring(project, Passphrases(passphrase_fd))

@@ -188,7 +188,7 @@ def changes(proposal: Proposal) -> Iterator[str]:
         old, new = _facts(before[role]), _facts(metadata.signed)
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):
-                yield f"{role}: {_change(name, old.get(name), new.get(name))}"
+                yield _printable(f"{role}: {_change(name, old.get(name), new.get(name))}")
 
 
 def outdated(file: str, why: str) -> TrustError:
@@ -240,6 +240,11 @@ def _flat(prefix: str, data: Mapping[str, Any]) -> dict[str, str]:
         else:
             facts[f"{prefix}{name}"] = json.dumps(value, sort_keys=True)
     return facts
+
+
+def _printable(line: str) -> str:
+    """Escape what could hide other lines on a terminal: names come from whoever proposed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _change(name: str, old: str | None, new: str | None) -> str:

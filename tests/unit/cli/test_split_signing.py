@@ -230,6 +230,33 @@ def test_keys_of_targets_are_replaced(people: People) -> None:
     people.publisher.release("1.1.0")
 
 
+def test_all_that_would_change_is_shown_and_nothing_can_hide_it(
+    people: People, change: Path
+) -> None:
+    data = json.loads(change.read_text())
+    root = data["proposed"]["root"]["signed"]
+    root["consistent_snapshot"] = False
+    root["\x1b[1A\x1b[2K"] = "gone"
+    [keyid] = root["roles"]["snapshot"]["keyids"]
+    root["keys"][keyid]["keyval"]["public"] = "00" * 32
+    change.write_text(json.dumps(data))
+    shown = people.alice.run("keys", "sign", str(change), code=1).output
+    assert "root: consistent_snapshot: true -> false" in shown
+    assert "\x1b" not in shown
+    assert '\\x1b[1A\\x1b[2K = "gone"' in shown
+    assert f"root: key {keyid[:12]} of snapshot: ed25519 " in shown
+    assert f'-> ed25519 ed25519 {{"keyval": {{"public": "{"00" * 32}"}}}} {keyid}' in shown
+
+
+def test_a_machine_is_not_asked(people: People, change: Path) -> None:
+    done = people.alice.run("keys", "sign", str(change), "--json", code=2)
+    assert "--yes" in done.output
+    answer = people.alice.json("keys", "sign", str(change), "--yes", passphrase="correct horse")
+    first = answer["signatures"][0]
+    assert (first["role"], first["lacking"]) == ("root", 1)
+    assert any("of timestamp" in line for line in answer["changes"])
+
+
 def test_a_person_is_asked(people: People, change: Path) -> None:
     before = change.read_bytes()
     done = people.alice.run("keys", "sign", str(change), code=1)
