@@ -82,7 +82,8 @@ def _install(arguments: argparse.Namespace) -> int:
     arguments.addresses, settings = _from_stdin(arguments)
     say = speaking(quiet=arguments.json)
     layout = Layout(home)
-    header = sending(arguments.store_header_file, arguments.store)
+    over_http = arguments.store_header_over_http
+    header = sending(arguments.store_header_file, arguments.store, over_http=over_http)
     if arguments.check:
         with header:
             return _check(arguments, home, settings, say)
@@ -173,6 +174,7 @@ def _request(
         store=public(arguments.store),
         channel=getattr(arguments, "followed", arguments.channel),
         header_file=str(header.absolute()) if header else None,
+        header_over_http=arguments.store_header_over_http,
         trying=Trying(arguments.watch, arguments.keep),
         again=arguments.again,
     )
