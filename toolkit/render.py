@@ -136,15 +136,22 @@ def release_files(spec: AgentSpec, platform: str | None) -> Iterator[RenderedFil
 
 def systemd_unit(spec: AgentSpec) -> RenderedFile:
     """Render the unit; what one host adds to it goes into a drop-in."""
-    release = describe(spec, None)
+    release, sandbox = describe(spec, None), spec.service.sandbox
     home = default_home(spec.service_name)
+    own = {"PATH": search_path(release, home)}
+    if sandbox.enabled and sandbox.home == "none":
+        # Its user's own folder is out of sight; what programs keep there goes to the workspace.
+        own["HOME"] = f"{home}/workspace"
     text = _template("systemd/service.j2").render(
         release=release,
         service=release.service,
         home=home,
         command=command_line(release, home),
         working_directory=resolve(release.service.working_directory, release, home),
-        environment={"PATH": search_path(release, home), **environment(release, home)},
+        environment={**own, **environment(release, home)},
+        sandbox=sandbox.system(
+            jit=release.runtime.kind == "node", folders=(f"{home}/logs", f"{home}/workspace")
+        ),
     )
     return RenderedFile(f"{UNITS}/{spec.service_name}.service", text)
 

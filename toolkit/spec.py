@@ -15,6 +15,8 @@ from pydantic import (
 )
 
 from toolkit.host.release import PLACEHOLDER, PLACEHOLDERS, PYTHONS
+from toolkit.sandbox import PATTERNS as SANDBOX_PATTERNS
+from toolkit.sandbox import Sandbox
 
 Platform = Literal["linux-x64", "linux-arm64"]
 Manager = Literal["systemd", "pm2", "direct"]
@@ -32,6 +34,7 @@ PATTERNS = {
     r"^[\w.-]+:[0-9]{1,5}$": "HOST:PORT, as in 127.0.0.1:8080",
 }
 NAME, VERSION, EXACT_VERSION, VARIABLE, USER, MEMORY, URL, ADDRESS = PATTERNS
+PATTERNS |= SANDBOX_PATTERNS
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
@@ -135,6 +138,7 @@ class Service(Model):
     managers: list[Manager] = Field(
         default=["systemd", "direct"], min_length=1, description="what may run it on a host"
     )
+    sandbox: Sandbox = Sandbox()
 
     @field_validator("exec", "working_directory")
     @classmethod
@@ -221,6 +225,8 @@ class AgentSpec(Model):
             raise ValueError(f'runtime.kind = "{wanted}" for the source {self.source}')
         if self.service.user and "pm2" in self.service.managers:
             raise ValueError("no service.user together with pm2, which runs as who installs")
+        if not self.service.sandbox.network and self.health and not self.health.command:
+            raise ValueError("health.command with sandbox.network = false: no port is reached")
         if self.version is None and self.source_version is None:
             raise ValueError("a version, since the source is a folder")
         return self
