@@ -20,15 +20,12 @@ from toolkit.host.release import (
     Release,
     Runtime,
     Service,
-    command_line,
     default_home,
-    environment,
-    resolve,
-    search_path,
 )
 from toolkit.resources import data_folder
 from toolkit.spec import AgentSpec, NodeRuntime, PythonRuntime
 from toolkit.spec import Health as HealthSpec
+from toolkit.units import pm2_app, system_unit
 
 
 @dataclass(frozen=True)
@@ -119,8 +116,9 @@ def _health(health: HealthSpec | None) -> Health | None:
         "tcp": [health.tcp] if health.tcp else None,
         "command": health.command,
     }
-    kind, target = next((kind, target) for kind, target in gates.items() if target)
-    return Health(kind, tuple(target), health.timeout, health.interval)
+    found = ((kind, target) for kind, target in gates.items() if target)
+    kind, target = next(found, ("notify", []))
+    return Health(kind, tuple(target), health.timeout, health.interval, health.notify)
 
 
 def release_files(spec: AgentSpec, platform: str | None) -> Iterator[RenderedFile]:
@@ -136,23 +134,8 @@ def release_files(spec: AgentSpec, platform: str | None) -> Iterator[RenderedFil
 
 def systemd_unit(spec: AgentSpec) -> RenderedFile:
     """Render the unit; what one host adds to it goes into a drop-in."""
-    release, sandbox = describe(spec, None), spec.service.sandbox
-    home = default_home(spec.service_name)
-    own = {"PATH": search_path(release, home)}
-    if sandbox.enabled and sandbox.home == "none":
-        # Its user's own folder is out of sight; what programs keep there goes to the workspace.
-        own["HOME"] = f"{home}/workspace"
-    text = _template("systemd/service.j2").render(
-        release=release,
-        service=release.service,
-        home=home,
-        command=command_line(release, home),
-        working_directory=resolve(release.service.working_directory, release, home),
-        environment={**own, **environment(release, home)},
-        sandbox=sandbox.system(
-            jit=release.runtime.kind == "node", folders=(f"{home}/logs", f"{home}/workspace")
-        ),
-    )
+    values = system_unit(spec, describe(spec, None))
+    text = _template("systemd/service.j2").render(values)
     return RenderedFile(f"{UNITS}/{spec.service_name}.service", text)
 
 
@@ -161,46 +144,9 @@ def pm2_ecosystem(spec: AgentSpec) -> RenderedFile:
     release = describe(spec, None)
     home = default_home(spec.service_name)
     text = _template("pm2/ecosystem.config.js.j2").render(
-        title=release.title, app=_pm2_app(release, home)
+        title=release.title, app=pm2_app(release, home)
     )
     return RenderedFile(f"{UNITS}/ecosystem.config.js", text)
-
-
-def _pm2_app(release: Release, home: str) -> dict[str, object]:
-    service = release.service
-    command = command_line(release, home)
-    env_path = f"{home}/.env"
-    app: dict[str, object] = {"name": service.name}
-    # PM2 writes an app's environment into its dump, which others may read. So the values
-    # of .env never pass through PM2: Node.js reads the file itself, others get it from agentctl.
-    if service.exec[0] == "{node}":
-        app |= {
-            "script": command[1],
-            "args": list(command[2:]),
-            "interpreter": command[0],
-            "node_args": [f"--env-file-if-exists={env_path}"],
-        }
-    else:
-        app |= {
-            "script": f"{home}/agentctl",
-            "args": ["exec", "--", *command],
-            "interpreter": "none",
-        }
-    app |= {
-        "cwd": resolve(service.working_directory, release, home),
-        "instances": 1,
-        "exec_mode": "fork",
-        "autorestart": True,
-        "watch": False,
-        "restart_delay": service.restart_delay * 1000,
-        "error_file": f"{home}/logs/pm2-error.log",
-        "out_file": f"{home}/logs/pm2-out.log",
-        "log_date_format": "YYYY-MM-DD HH:mm:ss Z",
-        "env": {"PATH": search_path(release, home), **environment(release, home)},
-    }
-    if service.memory_limit:
-        app["max_memory_restart"] = service.memory_limit
-    return app
 
 
 def env_file(spec: AgentSpec) -> RenderedFile:

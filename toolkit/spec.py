@@ -134,7 +134,16 @@ class Service(Model):
         default=[], description="variables whose values nobody may see, required or not"
     )
     restart_delay: int = Field(default=10, ge=0, le=3600, description="seconds between restarts")
+    start_limit_burst: int = Field(
+        default=5, ge=1, le=1000, description="how many starts within start_limit_interval"
+    )
+    start_limit_interval: int = Field(
+        default=10, ge=0, le=86400, description="seconds; after more starts systemd gives up"
+    )
     memory_limit: Memory | None = Field(default=None, description="such as 512M or 1G")
+    tasks_limit: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="how many processes and threads"
+    )
     managers: list[Manager] = Field(
         default=["systemd", "direct"], min_length=1, description="what may run it on a host"
     )
@@ -166,18 +175,25 @@ class Service(Model):
 
 
 class Health(Model):
-    """When the agent counts as healthy: exactly one of http, tcp and command."""
+    """When the agent counts as healthy: at most one of http, tcp and command, or notify alone."""
 
     http: Url | None = Field(default=None, description="a URL that answers 200 to 299")
     tcp: Address | None = Field(default=None, description="HOST:PORT that takes a connection")
     command: Argv | None = Field(default=None, description="a command that exits with 0")
+    notify: bool = Field(default=False, description="it tells systemd when it is ready")
+    watchdog: int | None = Field(
+        default=None, ge=1, le=3600, description="seconds between two signs of life to systemd"
+    )
     timeout: int = Field(default=60, ge=1, le=3600, description="seconds until it must hold")
     interval: float = Field(default=1.0, ge=0.1, le=60, description="seconds between two tries")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Health:
-        if sum(gate is not None for gate in (self.http, self.tcp, self.command)) != 1:
-            raise ValueError("exactly one of http, tcp and command")
+        gates = sum(gate is not None for gate in (self.http, self.tcp, self.command))
+        if gates > 1 or (gates == 0 and not self.notify):
+            raise ValueError("exactly one of http, tcp and command, or notify = true")
+        if self.watchdog is not None and not self.notify:
+            raise ValueError("notify = true with a watchdog")
         return self
 
 

@@ -105,3 +105,9 @@ def install(
 ) -> subprocess.CompletedProcess[str]:
     """Run the install script on the host; what it printed comes as stdout and stderr."""
     return host.run([SCRIPT, *arguments], user=user, env=env, check=False, timeout=240)
+
+
+def build_sample(name: str, dist: Path) -> Released:
+    """Build one of the agents in tests/samples."""
+    file = SAMPLES / name / "release" / f"{name}.toml"
+    return build(parse_agent(file.read_text("utf-8"), file=str(file)), SAMPLES / name, dist)

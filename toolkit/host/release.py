@@ -64,14 +64,15 @@ class Service:
 class Health:
     """When the service counts as healthy.
 
-    `kind` is http (target: one URL), tcp (target: host:port) or command (target: argv);
-    `timeout` and `interval` are seconds.
+    `kind` is http (target: one URL), tcp (target: host:port), command (target: argv) or notify;
+    `timeout` and `interval` are seconds; `notify` says that it tells systemd when it is ready.
     """
 
     kind: str
     target: tuple[str, ...]
     timeout: int
     interval: float
+    notify: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from toolkit.host.commands import run
-from toolkit.host.errors import NotPermitted, Unsupported
+from toolkit.host.errors import CommandFailed, NotPermitted, Unsupported
 from toolkit.host.files import differs, write_if_changed
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Process
 from toolkit.host.release import UNITS, default_home
 
 UNIT_FOLDER = Path("/etc/systemd/system")
+# How long a service may take to end: systemd's own limit for it, and some more.
+END_SECONDS = 100.0
+TICK = 0.1
 _PROPERTIES = ("ActiveState", "SubState", "MainPID", "NRestarts", "Result")
 
 
@@ -62,7 +66,11 @@ class Systemd:
         """Restart the unit, also one that systemd has given up on."""
         unit = _unit(installation.service)
         run(["systemctl", "reset-failed", unit], accept=(0, 1))
-        run(["systemctl", "restart", unit])
+        gate = installation.release.health
+        if gate is not None and gate.notify:
+            _restart_and_leave(unit)
+        else:
+            run(["systemctl", "restart", unit])
 
     def process(self, installation: Installation) -> Process:
         """Ask systemd for the unit's main process."""
@@ -94,6 +102,25 @@ class Systemd:
             drop_in.parent.rmdir()
         run(["systemctl", "daemon-reload"])
         run(["systemctl", "reset-failed", unit], accept=(0, 1))
+
+
+def _restart_and_leave(unit: str) -> None:
+    """Restart a unit that says itself when it is ready: for that, the health gate waits.
+
+    Only here it is seen to that the former process is gone, since that one looks healthy.
+    """
+    before = _invocation(unit)
+    run(["systemctl", "restart", "--no-block", unit])
+    deadline = time.monotonic() + END_SECONDS
+    while _invocation(unit) == before:
+        if time.monotonic() > deadline:
+            raise CommandFailed(f"systemd did not restart {unit} within {END_SECONDS:g} s")
+        time.sleep(TICK)
+
+
+def _invocation(unit: str) -> str:
+    """Give the id that systemd gives to each start of a unit."""
+    return run(["systemctl", "show", unit, "--property=InvocationID", "--value"]).strip()
 
 
 def _unit(service: str) -> str:
