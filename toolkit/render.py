@@ -93,6 +93,7 @@ def describe(spec: AgentSpec, platform: str | None) -> Release:
             restart_delay=service.restart_delay,
             memory_limit=service.memory_limit,
             managers=tuple(service.managers),
+            credentials=service.credentials,
         ),
         health=_health(spec.health),
     )

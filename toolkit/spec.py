@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from toolkit.host.credentials import LOADERS
 from toolkit.host.release import PLACEHOLDER, PLACEHOLDERS, PYTHONS
 from toolkit.sandbox import PATTERNS as SANDBOX_PATTERNS
 from toolkit.sandbox import Sandbox
@@ -133,6 +134,10 @@ class Service(Model):
     secret: list[Variable] = Field(
         default=[], description="variables whose values nobody may see, required or not"
     )
+    credentials: Literal["env", "credentials", "both"] = Field(
+        default="both",
+        description="where secrets go: .env, files that systemd hands over, or both",
+    )
     restart_delay: int = Field(default=10, ge=0, le=3600, description="seconds between restarts")
     start_limit_burst: int = Field(
         default=5, ge=1, le=1000, description="how many starts within start_limit_interval"
@@ -241,6 +246,12 @@ class AgentSpec(Model):
             raise ValueError(f'runtime.kind = "{wanted}" for the source {self.source}')
         if self.service.user and "pm2" in self.service.managers:
             raise ValueError("no service.user together with pm2, which runs as who installs")
+        others = sorted({*self.service.managers} - {*LOADERS})
+        if self.service.credentials == "credentials" and others:
+            raise ValueError(
+                'service.managers of systemd alone with credentials = "credentials", '
+                f"since {' and '.join(others)} can't hand them over"
+            )
         if not self.service.sandbox.network and self.health and not self.health.command:
             raise ValueError("health.command with sandbox.network = false: no port is reached")
         if self.version is None and self.source_version is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from toolkit.host.credentials import ENV
 from toolkit.host.release import (
     Release,
     command_line,
@@ -41,6 +42,7 @@ def _unit(
         "command": command_line(release, home),
         "working_directory": resolve(release.service.working_directory, release, home),
         "environment": variables,
+        "credentials": () if spec.service.credentials == ENV else spec.service.secret,
         "starting": tuple(_starting(spec)),
     }
 

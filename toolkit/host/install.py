@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from toolkit.host import credentials
 from toolkit.host.accounts import (
     Account,
     create_account,
@@ -213,7 +214,7 @@ class _Work:
         """Give what .env must hold; raises MissingSetting where a required one has no value."""
         path = self.layout.env
         text = path.read_text("utf-8") if path.exists() else ENV_HEADER
-        merged = merge_env(text, self.request.settings)
+        merged = merge_env(credentials.whole(self.installation, text), self.request.settings)
         service = self.installation.release.service
         known = {**service.environment, **parse_env(merged)}
         missing = [name for name in service.required if not known.get(name)]
@@ -226,18 +227,20 @@ class _Work:
 
     def _settings_differ(self, text: str) -> bool:
         path = self.layout.env
-        if not path.exists():
+        if not path.exists() or credentials.differ(self.installation, self.manager.name, text):
             return True
         status = path.stat()
         sealed = stat.S_IMODE(status.st_mode) == 0o600
         return (
             not sealed
             or status.st_uid != self.installation.account.uid
-            or path.read_text("utf-8") != text
+            or path.read_text("utf-8") != credentials.public(self.installation, text)
         )
 
     def _write_settings(self, text: str) -> None:
-        write_atomic(self.layout.env, text.encode(), 0o600, self.installation.account)
+        credentials.write(self.installation, self.manager.name, text)
+        public = credentials.public(self.installation, text)
+        write_atomic(self.layout.env, public.encode(), 0o600, self.installation.account)
 
     def _leave(self, progress: _Progress) -> None:
         former = MANAGERS[progress.manager]

@@ -40,6 +40,11 @@ class Layout:
         return self.home / ".env"
 
     @property
+    def credentials(self) -> Path:
+        """The secrets that systemd hands to the service, a file each."""
+        return self.home / "credentials"
+
+    @property
     def logs(self) -> Path:
         """Log files, which outlive every version."""
         return self.home / "logs"
@@ -78,7 +83,16 @@ class Layout:
         """
         first = (self.current, self.releases, self.incoming, self.run, self.logs, self.workspace)
         managers = (self.home / "ecosystem.config.js", self.home / "pm2")
-        return (*first, self.env, *managers, self.trust, self.lock, self.agentctl, self.state)
+        return (
+            *first,
+            self.env,
+            self.credentials,
+            *managers,
+            self.trust,
+            self.lock,
+            self.agentctl,
+            self.state,
+        )
 
     @property
     def agentctl(self) -> Path:

@@ -46,7 +46,10 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Service:
-    """How the agent runs. `exec` and `working_directory` may hold placeholders."""
+    """How the agent runs. `exec` and `working_directory` may hold placeholders.
+
+    `credentials` says where its secrets go: env (.env), credentials (systemd's) or both.
+    """
 
     name: str
     exec: tuple[str, ...]
@@ -58,6 +61,7 @@ class Service:
     restart_delay: int
     memory_limit: str | None
     managers: tuple[str, ...]
+    credentials: str = "env"
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,15 @@ def _remove_all(layout: Layout, state: State) -> None:
 
 def _remove_all_but_data(layout: Layout, state: State, at: str) -> None:
     """Keep the state and agentctl too: they know whose the data is, and can remove it later."""
-    kept = (layout.env, layout.logs, layout.workspace, layout.agentctl, layout.state, layout.lock)
+    kept = (
+        layout.env,
+        layout.credentials,
+        layout.logs,
+        layout.workspace,
+        layout.agentctl,
+        layout.state,
+        layout.lock,
+    )
     for path in layout.own:
         if path not in kept:
             _remove(path)
