@@ -16,6 +16,7 @@ from toolkit.host.release import (
     ENV_EXAMPLE,
     PATH,
     UNITS,
+    USER_UNITS,
     Health,
     Release,
     Runtime,
@@ -25,7 +26,7 @@ from toolkit.host.release import (
 from toolkit.resources import data_folder
 from toolkit.spec import AgentSpec, NodeRuntime, PythonRuntime
 from toolkit.spec import Health as HealthSpec
-from toolkit.units import pm2_app, system_unit
+from toolkit.units import USER_HOME, pm2_app, system_unit, user_unit
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def release_files(spec: AgentSpec, platform: str | None) -> Iterator[RenderedFil
     yield env_file(spec)
     if "systemd" in spec.service.managers:
         yield systemd_unit(spec)
+    if "systemd-user" in spec.service.managers:
+        yield systemd_user_unit(spec)
     if "pm2" in spec.service.managers:
         yield pm2_ecosystem(spec)
 
@@ -138,6 +141,13 @@ def systemd_unit(spec: AgentSpec) -> RenderedFile:
     values = system_unit(spec, describe(spec, None))
     text = _template("systemd/service.j2").render(values)
     return RenderedFile(f"{UNITS}/{spec.service_name}.service", text)
+
+
+def systemd_user_unit(spec: AgentSpec) -> RenderedFile:
+    """Render the unit for a user's own systemd; `%h` in it is the user's home."""
+    values = user_unit(spec, describe(spec, None))
+    text = _template("systemd/service.j2").render(values).replace(USER_HOME, "%h")
+    return RenderedFile(f"{USER_UNITS}/{spec.service_name}.service", text)
 
 
 def pm2_ecosystem(spec: AgentSpec) -> RenderedFile:

@@ -20,7 +20,7 @@ from toolkit.sandbox import PATTERNS as SANDBOX_PATTERNS
 from toolkit.sandbox import Sandbox
 
 Platform = Literal["linux-x64", "linux-arm64"]
-Manager = Literal["systemd", "pm2", "direct"]
+Manager = Literal["systemd", "systemd-user", "pm2", "direct"]
 
 # What each pattern means in words, for error messages.
 PATTERNS = {

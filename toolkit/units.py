@@ -12,8 +12,12 @@ from toolkit.host.release import (
     environment,
     resolve,
     search_path,
+    user_home,
 )
 from toolkit.spec import AgentSpec
+
+# Stands for the user's home until all is quoted; then it becomes systemd's own word for it.
+USER_HOME = "/@user-home@"
 
 
 def system_unit(spec: AgentSpec, release: Release) -> Mapping[str, object]:
@@ -26,8 +30,19 @@ def system_unit(spec: AgentSpec, release: Release) -> Mapping[str, object]:
     folders = (f"{home}/logs", f"{home}/workspace")
     return {
         **_unit(spec, release, home, own),
+        "system": True,
         "sandbox": sandbox.system(jit=release.runtime.kind == "node", folders=folders),
     }
+
+
+def user_unit(spec: AgentSpec, release: Release) -> Mapping[str, object]:
+    """Give the values of the unit that a user's own systemd reads.
+
+    That systemd has no root: what needs it, and what needs a namespace, is left out.
+    """
+    sandbox = spec.service.sandbox.anywhere(jit=release.runtime.kind == "node")
+    home = user_home(USER_HOME, release.service.name)
+    return {**_unit(spec, release, home, {}), "system": False, "sandbox": sandbox}
 
 
 def _unit(
@@ -73,6 +88,8 @@ def pm2_app(release: Release, home: str) -> dict[str, object]:
         "restart_delay": service.restart_delay * 1000,
         "error_file": f"{home}/logs/pm2-error.log",
         "out_file": f"{home}/logs/pm2-out.log",
+        # Without it, PM2 puts the instance's number into the names of both files.
+        "merge_logs": True,
         "log_date_format": "YYYY-MM-DD HH:mm:ss Z",
         "env": {"PATH": search_path(release, home), **environment(release, home)},
     }

@@ -16,6 +16,7 @@ from toolkit.host.errors import BadRelease
 SCHEMA = 1
 PATH = "toolkit/release.json"
 UNITS = "toolkit/units"
+USER_UNITS = f"{UNITS}/user"
 ENV_EXAMPLE = ".env.example"
 NODE = "runtime/node/bin/node"
 PM2 = "runtime/pm2/node_modules/pm2/bin/pm2"
@@ -130,6 +131,11 @@ def _release(data: Mapping[str, Any]) -> Release:
 def default_home(service: str) -> str:
     """Give the folder that rendered units name for `service`."""
     return f"/opt/{service}"
+
+
+def user_home(home: str, service: str) -> str:
+    """Give the folder that rendered user units name for `service`, below the user's own `home`."""
+    return f"{home}/.local/share/{service}"
 
 
 def resolve(text: str, release: Release, home: str) -> str:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.host.commands import run
-from toolkit.host.errors import CommandFailed, NotPermitted, Unsupported
+from toolkit.host.errors import NotPermitted, Unsupported
 from toolkit.host.files import differs, write_if_changed
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Process
 from toolkit.host.release import UNITS, default_home
+from toolkit.host.systemctl import Systemctl
 
 UNIT_FOLDER = Path("/etc/systemd/system")
-# How long a service may take to end: systemd's own limit for it, and some more.
-END_SECONDS = 100.0
-TICK = 0.1
-_PROPERTIES = ("ActiveState", "SubState", "MainPID", "NRestarts", "Result")
+SYSTEM = Systemctl()
 
 
 class Systemd:
@@ -46,8 +42,7 @@ class Systemd:
         """Say whether unit and drop-in stand as they should, and the unit is enabled."""
         if any(differs(path, data) for path, data in _files(installation).items()):
             return False
-        answer = run(["systemctl", "is-enabled", _unit(installation.service)], accept=(0, 1, 4))
-        return answer.strip() == "enabled"
+        return SYSTEM.enabled(_unit(installation.service))
 
     def foresee(self, installation: Installation) -> Mapping[str, Any]:
         """Give nothing: the unit's name says it all."""
@@ -59,35 +54,22 @@ class Systemd:
         for path, data in _files(installation).items():
             path.parent.mkdir(mode=0o755, exist_ok=True)
             write_if_changed(path, data, 0o644)
-        run(["systemctl", "daemon-reload"])
-        run(["systemctl", "enable", "--quiet", _unit(installation.service)])
+        SYSTEM.enable(_unit(installation.service))
 
     def start(self, installation: Installation) -> None:
         """Restart the unit, also one that systemd has given up on."""
-        unit = _unit(installation.service)
-        run(["systemctl", "reset-failed", unit], accept=(0, 1))
         gate = installation.release.health
-        if gate is not None and gate.notify:
-            _restart_and_leave(unit)
-        else:
-            run(["systemctl", "restart", unit])
+        notifies = gate is not None and gate.notify
+        SYSTEM.start_anew(_unit(installation.service), notifies=notifies)
 
     def process(self, installation: Installation) -> Process:
         """Ask systemd for the unit's main process."""
-        shown = run(
-            ["systemctl", "show", _unit(installation.service)]
-            + [f"--property={name}" for name in _PROPERTIES]
-        )
-        values = dict(line.split("=", 1) for line in shown.splitlines())
-        pid = int(values["MainPID"])
-        running = values["ActiveState"] == "active" and values["SubState"] == "running"
-        detail = f"{values['ActiveState']} ({values['SubState']}), result {values['Result']}"
-        return Process(running, pid or None, int(values["NRestarts"]), detail)
+        return SYSTEM.process(_unit(installation.service))
 
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the unit's last lines in the journal."""
         unit = _unit(installation.service)
-        return run(["journalctl", "--unit", unit, "--lines", str(lines), "--no-pager"])
+        return SYSTEM.ask("journalctl", "--unit", unit, "--lines", str(lines), "--no-pager")
 
     def remove(self, layout: Layout, service: str, details: Mapping[str, Any]) -> None:
         """Stop and disable the unit, and remove it with its drop-ins."""
@@ -95,32 +77,12 @@ class Systemd:
         unit = _unit(service)
         drop_in = _drop_in(service)
         if (UNIT_FOLDER / unit).exists():
-            run(["systemctl", "disable", "--now", "--quiet", unit])
+            SYSTEM.ask("systemctl", "disable", "--now", "--quiet", unit)
         (UNIT_FOLDER / unit).unlink(missing_ok=True)
         drop_in.unlink(missing_ok=True)
         if drop_in.parent.is_dir() and not any(drop_in.parent.iterdir()):
             drop_in.parent.rmdir()
-        run(["systemctl", "daemon-reload"])
-        run(["systemctl", "reset-failed", unit], accept=(0, 1))
-
-
-def _restart_and_leave(unit: str) -> None:
-    """Restart a unit that says itself when it is ready: for that, the health gate waits.
-
-    Only here it is seen to that the former process is gone, since that one looks healthy.
-    """
-    before = _invocation(unit)
-    run(["systemctl", "restart", "--no-block", unit])
-    deadline = time.monotonic() + END_SECONDS
-    while _invocation(unit) == before:
-        if time.monotonic() > deadline:
-            raise CommandFailed(f"systemd did not restart {unit} within {END_SECONDS:g} s")
-        time.sleep(TICK)
-
-
-def _invocation(unit: str) -> str:
-    """Give the id that systemd gives to each start of a unit."""
-    return run(["systemctl", "show", unit, "--property=InvocationID", "--value"]).strip()
+        SYSTEM.forget(unit)
 
 
 def _unit(service: str) -> str:
