@@ -10,7 +10,7 @@ import stat
 from collections.abc import Mapping
 
 from toolkit.host.envfile import merge_env, parse_env, without
-from toolkit.host.files import make_folder, remove_tree, write_atomic
+from toolkit.host.files import differs, make_folder, remove_tree, write_atomic
 from toolkit.host.manager import Installation
 
 ENV, CREDENTIALS = "env", "credentials"
@@ -36,34 +36,37 @@ def public(installation: Installation, text: str) -> str:
 
 def differ(installation: Installation, manager: str, text: str) -> bool:
     """Say whether the files are others than those that `text`, of the form of .env, asks for."""
-    folder, wanted = installation.layout.credentials, _wanted(installation, manager, text)
-    if not folder.is_dir():
-        return bool(wanted)
-    found = {path.name: path for path in folder.iterdir()}
-    return found.keys() != wanted.keys() or any(
-        found[name].read_bytes() != value or stat.S_IMODE(found[name].stat().st_mode) != 0o600
+    folder = installation.layout.credentials
+    if manager not in LOADERS:
+        return folder.is_dir()
+    wanted = _wanted(installation, text)
+    return any(
+        differs(folder / name, value) or stat.S_IMODE((folder / name).stat().st_mode) != 0o600
         for name, value in wanted.items()
     )
 
 
 def write(installation: Installation, manager: str, text: str) -> None:
-    """Write the files that `text` asks for, for root or the folder's owner alone, and no others."""
-    folder, wanted = installation.layout.credentials, _wanted(installation, manager, text)
-    if not wanted:
+    """Write the files that `text` asks for, for root or the folder's owner alone.
+
+    Those that another version asked for stay: its unit, should it come back, starts with nothing
+    less.
+    """
+    folder = installation.layout.credentials
+    if manager not in LOADERS:
         remove_tree(folder)
         return
-    make_folder(folder, 0o700)
+    wanted = _wanted(installation, text)
+    if wanted:
+        make_folder(folder, 0o700)
     for name, value in wanted.items():
         write_atomic(folder / name, value, 0o600)
-    for path in folder.iterdir():
-        if path.name not in wanted:
-            path.unlink()
 
 
-def _wanted(installation: Installation, manager: str, text: str) -> Mapping[str, bytes]:
+def _wanted(installation: Installation, text: str) -> Mapping[str, bytes]:
     """Give each secret's value, empty for none: a unit does not start without a file it loads."""
     service = installation.release.service
-    if service.credentials == ENV or manager not in LOADERS:
+    if service.credentials == ENV:
         return {}
     values = parse_env(text)
     return {name: values.get(name, "").encode() for name in service.secret}
