@@ -105,3 +105,17 @@ def install(
 ) -> subprocess.CompletedProcess[str]:
     """Run the install script on the host; what it printed comes as stdout and stderr."""
     return host.run([SCRIPT, *arguments], user=user, env=env, check=False, timeout=240)
+
+
+def build_sample(name: str, dist: Path) -> Released:
+    """Build one of the agents in tests/samples."""
+    file = SAMPLES / name / "release" / f"{name}.toml"
+    return build(parse_agent(file.read_text("utf-8"), file=str(file)), SAMPLES / name, dist)
+
+
+def build_echo(project: Path, dist: Path) -> Released:
+    """Build the sample agent that runs under every process manager, with Node.js and PM2 inside."""
+    shutil.copytree(SAMPLES / "echo", project, dirs_exist_ok=True)
+    shutil.copytree(TOP / "release" / "locks", project / "release" / "locks")
+    file = project / "release" / "echo.toml"
+    return build(parse_agent(file.read_text("utf-8"), file=str(file)), project, dist)

@@ -82,7 +82,9 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         metavar=("PLATFORM", "FILE", "SHA256"),
         help="believe this hash of a tarball; may be repeated",
     )
-    verb.add_argument("--process-manager", default="systemd", help="systemd, pm2 or direct")
+    verb.add_argument(
+        "--process-manager", default="systemd", help="systemd, systemd-user, pm2 or direct"
+    )
     verb.add_argument("--home", type=Path, help="where to install (default: /opt/SERVICE)")
     verb.add_argument("--user", help="who runs the service (default: who calls sudo)")
     verb.add_argument(

@@ -223,7 +223,7 @@ class _Work:
         progress = _Progress(before)
         actions: dict[str, Callable[[], None]] = {
             "leave": lambda: self._leave(progress),
-            "settings": lambda: write_settings(self.installation, settings),
+            "settings": lambda: write_settings(self.installation, self.manager.name, settings),
             "switch": self._switch,
             "configure": lambda: self._configure(progress),
             "start": lambda: self.manager.start(self.installation),
@@ -279,7 +279,7 @@ class _Work:
             version=version,
             manager=before.manager if version is not None else None,
             interrupted=before.outcome not in ("running", "reverted"),
-            settings_differ=settings_differ(self.installation, settings),
+            settings_differ=settings_differ(self.installation, self.manager.name, settings),
             configured=configured,
             running=running,
         )

@@ -80,7 +80,7 @@ def try_out(change: Change, say: Say, now: Callable[[], str]) -> tuple[str, ...]
     Goes on where an earlier call with the same version was cut off. Raises Reverted when the
     old version runs again, or the fault of a step before anything was touched.
     """
-    return _TryOut(change, guard_for(change.manager), say, now).run()
+    return _TryOut(change, guard_for(change.manager, change.old.account), say, now).run()
 
 
 def settle(layout: Layout, say: Say, now: Callable[[], str], *, resume: str | None = None) -> None:
@@ -99,7 +99,8 @@ def settle(layout: Layout, say: Say, now: Callable[[], str], *, resume: str | No
     old = Installation(
         read_release(layout.release(trial.before)), layout, existing_account(state.user)
     )
-    end = _End(trial, old, MANAGERS[trial.manager], guard_for(MANAGERS[trial.manager]), now)
+    manager = MANAGERS[trial.manager]
+    end = _End(trial, old, manager, guard_for(manager, old.account), now)
     if found.word == COMMITTED:
         say.step(f"note that {trial.version} was kept")
         end.keep()
@@ -248,7 +249,7 @@ class _TryOut:
             raise self._back(end, step, error) from error
         except KeyboardInterrupt:
             # systemd goes on with the trial by itself; nobody else would.
-            if self.manager.name != "systemd" and read_trial(self.layout):
+            if not self.guard.goes_on and read_trial(self.layout):
                 self._undo(end, step, "interrupted")
                 end.give_up(_REASONS["interrupted"][0], own=False)
             raise
@@ -296,8 +297,8 @@ class _TryOut:
             open_trial(self.layout, trial)
 
     def _settings(self) -> None:
-        if settings_differ(self.new, self.change.settings):
-            write_settings(self.new, self.change.settings)
+        if settings_differ(self.new, self.manager.name, self.change.settings):
+            write_settings(self.new, self.manager.name, self.change.settings)
 
     def _switch(self) -> None:
         point_link(self.layout.current, self.layout.release(self.new.release.version))

@@ -71,7 +71,8 @@ give_up() {
 }
 
 private_folder() {
-  [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/xora-agent ]]
+  [[ "$PROCESS_MANAGER" == systemd-user ]] ||
+    [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/xora-agent ]]
 }
 
 check_system() {

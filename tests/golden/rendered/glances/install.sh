@@ -67,7 +67,8 @@ give_up() {
 }
 
 private_folder() {
-  [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/glances ]]
+  [[ "$PROCESS_MANAGER" == systemd-user ]] ||
+    [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/glances ]]
 }
 
 check_system() {

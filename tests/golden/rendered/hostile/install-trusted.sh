@@ -10,7 +10,8 @@
 #   ./install-hostile.sh status       say what runs
 #   ./install-hostile.sh uninstall    remove the service and all that it wrote
 #
-# PROCESS_MANAGER=systemd|pm2|direct  what runs the service (default: systemd)
+# PROCESS_MANAGER=systemd|systemd-user|pm2|direct  what runs the service (default: systemd)
+#   With systemd-user: in ~/.local/share/hostile, by your own systemd, without sudo
 # INSTALL_DIR=DIR  with PROCESS_MANAGER=direct: a folder of your own, so that no sudo is needed
 # STORE_HEADER_FILE=FILE  for a private store: FILE holds one line like this:
 #   Authorization: Bearer TOKEN   Its owner must be you or root, and nobody else may read or write it
@@ -37,7 +38,11 @@ readonly STORE_HEADER_FILE="${STORE_HEADER_FILE:-}"
 readonly STORE_HEADER_OVER_HTTP="${STORE_HEADER_OVER_HTTP:-}"
 readonly AGENTCTL_SHA256=efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
 readonly PROCESS_MANAGER="${PROCESS_MANAGER:-systemd}"
-readonly INSTALL_DIR="${INSTALL_DIR:-/opt/hostile}"
+if [[ "$PROCESS_MANAGER" == systemd-user ]]; then
+  readonly INSTALL_DIR="${INSTALL_DIR:-$HOME/.local/share/$SERVICE}"
+else
+  readonly INSTALL_DIR="${INSTALL_DIR:-/opt/hostile}"
+fi
 
 # The root of the store's signed metadata: agentctl believes what these keys lead to, and keeps
 # the first root that it is given. It is public: keys to verify with, not to sign.
@@ -72,7 +77,8 @@ give_up() {
 }
 
 private_folder() {
-  [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/hostile ]]
+  [[ "$PROCESS_MANAGER" == systemd-user ]] ||
+    [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/hostile ]]
 }
 
 check_system() {
@@ -100,11 +106,11 @@ check_rights() {
   fi
   if ! command -v sudo >/dev/null; then
     give_up "sudo is missing, and $INSTALL_DIR needs root to be written" \
-      "Install sudo and let this user use it, or: PROCESS_MANAGER=direct INSTALL_DIR=~/$SERVICE $0" 11
+      "Install sudo and let this user use it, or: PROCESS_MANAGER=systemd-user $0" 11
   fi
   if ! sudo -n true 2>/dev/null && ! sudo -v; then
     give_up "$(id -un) may not use sudo, and $INSTALL_DIR needs root to be written" \
-      "Ask an administrator for sudo, or: PROCESS_MANAGER=direct INSTALL_DIR=~/$SERVICE $0" 11
+      "Ask an administrator for sudo, or: PROCESS_MANAGER=systemd-user $0" 11
   fi
 }
 
@@ -278,6 +284,10 @@ finish() {
     systemd)
       printf '  %-46s # %s\n' "sudo journalctl -u $SERVICE -f" "View logs" \
         "sudo systemctl restart $SERVICE" "Restart agent" "sudo systemctl stop $SERVICE" "Stop agent"
+      ;;
+    systemd-user)
+      printf '  %-46s # %s\n' "journalctl --user -u $SERVICE -f" "View logs" \
+        "systemctl --user restart $SERVICE" "Restart agent" "systemctl --user stop $SERVICE" "Stop agent"
       ;;
     pm2)
       local pm2=pm2
