@@ -42,6 +42,12 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
     return build_echo(folder / "project", folder / "dist")
 
 
+@pytest.fixture(scope="session")
+def wrong(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    folder = tmp_path_factory.mktemp("wrong")
+    return build_echo(folder / "project", folder / "dist", version="1.1.0", wrong=True)
+
+
 @dataclass(frozen=True)
 class Place:
     """The agent on a host, under one manager."""
@@ -123,6 +129,44 @@ def test_the_contract(manager: str, released: Released, host: Host, store: Store
     assert host.run(["ls", place.home], check=False).returncode != 0
     assert host.run(["pgrep", "-f", "agent.js"], check=False).stdout == ""
     assert host.run(["curl", "-s", URL], check=False).returncode != 0
+
+
+@pytest.mark.usefixtures("linger")
+@pytest.mark.parametrize("manager", [*ROOTED, *OWNED])
+def test_a_bad_version_goes(
+    manager: str, released: Released, wrong: Released, host: Host, store: StoreServer
+) -> None:
+    put_script(released, store, host)
+    place = Place(host, manager, released.spec)
+    place.install(ECHO_WORD="first")
+    put_script(wrong, store, host)
+    env = {"PROCESS_MANAGER": manager, "INSTALL_DIR": place.home, "ECHO_WORD": "second"}
+    done = install(host, **env)
+    assert done.returncode == 31, done.stdout + done.stderr
+    assert "1.1.0 did not stay" in done.stderr
+    assert "1.0.0 runs again and is healthy" in done.stderr
+    assert place.answer() == "first"
+    assert (place.status()["version"], place.status()["trial"]) == ("1.0.0", None)
+    assert place.verify().failed == ()
+
+
+@pytest.mark.usefixtures("linger")
+def test_a_user_s_own_systemd_ends_a_trial_without_agentctl(
+    released: Released, wrong: Released, host: Host, store: StoreServer
+) -> None:
+    put_script(released, store, host)
+    place = Place(host, "systemd-user", released.spec)
+    place.install(ECHO_WORD="first")
+    put_script(wrong, store, host)
+    env = {"PROCESS_MANAGER": "systemd-user", "ECHO_WORD": "second"}
+    running = host.spawn([SCRIPT], env=env)
+    assert running.stdout is not None
+    assert any("start echo 1.1.0" in line for line in iter(running.stdout.readline, ""))
+    pid = host.run(["pgrep", "-f", "^python3 .*agentctl install"]).stdout.split()[0]
+    host.run(["kill", "-KILL", pid], user="root")
+    place.wait_until_healthy()
+    assert place.answer() == "first"
+    assert place.status()["last_attempt"]["what"] == "reverted"
 
 
 @pytest.mark.usefixtures("linger")
