@@ -17,6 +17,7 @@ from toolkit.host.release import (
     PATH,
     UNITS,
     USER_UNITS,
+    Controller,
     Health,
     Hooks,
     Release,
@@ -133,6 +134,7 @@ def _health(health: HealthSpec | None) -> Health | None:
         watch=health.watch,
         restarts=health.restarts,
         notify=health.notify,
+        controller=Controller(**health.controller.model_dump()) if health.controller else None,
     )
 
 

@@ -179,6 +179,24 @@ class Service(Model):
         return value
 
 
+class Controller(Model):
+    """Where the agent's controller tells which heartbeats it has seen."""
+
+    url: str = Field(
+        pattern=r"^(https?://|\$\{)",
+        description="the address; ${NAME} stands for a variable of the service",
+    )
+    token: Variable | None = Field(
+        default=None, description="the variable whose value is sent as bearer token"
+    )
+    beats: int = Field(
+        default=3, ge=1, le=100, description="how many it must have seen of a version on trial"
+    )
+    patience: int = Field(
+        default=300, ge=0, le=86_400, description="seconds to wait for one that can't be asked"
+    )
+
+
 class Health(Model):
     """When the agent counts as healthy: at most one of http, tcp and command, or notify alone."""
 
@@ -199,6 +217,9 @@ class Health(Model):
     )
     restarts: int = Field(
         default=1, ge=0, le=100, description="how often it may be restarted while on trial"
+    )
+    controller: Controller | None = Field(
+        default=None, description="what must have heard from a version on trial"
     )
 
     @model_validator(mode="after")

@@ -78,13 +78,28 @@ class Hooks:
 
 
 @dataclass(frozen=True)
+class Controller:
+    """Where the agent's heartbeats can be asked for, and how many of a version are enough.
+
+    `url` may hold variables of the service as ${NAME}; `token` names the one that is sent as bearer
+    token. For `patience` seconds a controller that can't be asked is waited for.
+    """
+
+    url: str
+    token: str | None = None
+    beats: int = 3
+    patience: int = 300
+
+
+@dataclass(frozen=True)
 class Health:
     """When the service counts as healthy.
 
     `kind` is http (target: one URL), tcp (target: host:port), command (target: argv) or notify;
     `timeout` and `interval` are seconds. An answer of http must contain the text `contains`.
     A version on trial must be healthy for `watch` seconds, and may be restarted `restarts` times.
-    `notify` says that it tells systemd when it is ready.
+    `notify` says that it tells systemd when it is ready. With a `controller`, that must have heard
+    from it as well.
     """
 
     kind: str
@@ -95,6 +110,7 @@ class Health:
     watch: int = 60
     restarts: int = 1
     notify: bool = False
+    controller: Controller | None = None
 
 
 @dataclass(frozen=True)
@@ -142,9 +158,15 @@ def _release(data: Mapping[str, Any]) -> Release:
         platform=data["platform"],
         runtime=Runtime(**data["runtime"]),
         service=Service(**{**service, **{key: tuple(service[key]) for key in lists}}),
-        health=Health(**{**health, "target": tuple(health["target"])}) if health else None,
+        health=_health(health) if health else None,
         hooks=_hooks(data.get("hooks", {})),
     )
+
+
+def _health(data: Mapping[str, Any]) -> Health:
+    controller = data.get("controller")
+    known = Controller(**controller) if controller else None
+    return Health(**{**data, "target": tuple(data["target"]), "controller": known})
 
 
 def _hooks(data: Mapping[str, Any]) -> Hooks:

@@ -32,7 +32,8 @@ class Trial:
     """The version on trial, and the one that comes back unless it is kept.
 
     `kind` is upgrade or rollback; `sha256` is the new version's; `seconds` is how long its
-    keeper has to say that it stays.
+    keeper has to say that it stays. `heard` is when the controller last heard from the agent,
+    empty for never and None where it can't say.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Trial:
     manager: str
     began: str
     seconds: int
+    heard: str | None = None
 
 
 @dataclass(frozen=True)

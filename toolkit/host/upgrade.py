@@ -38,7 +38,7 @@ from toolkit.host.trial import (
     restore,
     standing,
 )
-from toolkit.host.watch import ROOM, Failed, Terms, terms, watch
+from toolkit.host.watch import ROOM, Failed, Terms, heard_before, terms, watch
 
 Fault = AgentctlError | OSError
 
@@ -267,6 +267,7 @@ class _TryOut:
             manager=self.manager.name,
             began=self.now(),
             seconds=asked.seconds,
+            heard=heard_before(self.new),
         )
 
     def _steps(self, trial: Trial, asked: Terms) -> dict[str, tuple[str, Callable[[], object]]]:
@@ -287,7 +288,7 @@ class _TryOut:
             "start": (f"start {service} {version}", lambda: manager.start(new)),
             "watch": (
                 f"watch {service} {version} for {asked.window:g} s",
-                lambda: watch(manager, new, asked, self.say.step),
+                lambda: watch(manager, new, asked, trial.heard, self.say.step),
             ),
             "commit": (f"keep {version}", self._commit),
         }
