@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.driven import Driven
-from tests.support.hosts import Host
+from tests.support.hosts import BootHost, Host
 from tests.support.releases import Released, tiny
 
 pytestmark = pytest.mark.hosts
@@ -25,6 +25,8 @@ ALL = os.environ.get("CRASH_POINTS") == "all"
 FEW = ("arm", "switch", "configure", "start", "watch", "record", "disarm")
 ROLLBACK = ["rollback", "--home", HOME]
 UNINSTALL = ["uninstall", "--home", HOME]
+FULL = ("prepare", "stage", "open", "arm", "settings", "switch", "commit", "record")
+DISK_FULL = 22
 # What a host has an answer to within.
 SECONDS = 60
 
@@ -133,6 +135,26 @@ def test_upgrade(bench: Bench, versions: dict[str, Released]) -> None:
         assert bench.running() == after, point
         assert state(bench)["version"] == after
         assert state(bench)["outcome"] == "running", point
+        bench.nothing_left_over()
+
+
+def test_disk_full(boot_host: BootHost, versions: dict[str, Released]) -> None:
+    bench = Bench(Driven.on(boot_host(tmpfs={"/opt": "24m"}), "tiny"), agentctl_dies, False)
+    offers = {version: bench.driven.offer(versions[version]) for version in (OLD, NEW)}
+    bench.must(offers[OLD])
+    names = list(dict.fromkeys(bench.driven.steps(offers[NEW])))
+    for name in names if ALL else FULL:
+        before = bench.runs_something()
+        after = NEW if before == OLD else OLD
+        bench.host.run(["rm", "-rf", f"{HOME}/releases/{after}"], user="root")
+        done = bench.driven.filled(f"before:{name}", offers[after])
+        assert done.returncode in (0, DISK_FULL), done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        kept = name in ("record", "history", "disarm", "close", "prune")
+        assert bench.runs_something() == (after if done.returncode == 0 or kept else before), name
+        bench.host.run(["rm", "-f", "/opt/ballast"], user="root")
+        bench.must(offers[after])
+        assert bench.running() == after, name
         bench.nothing_left_over()
 
 

@@ -1,14 +1,16 @@
-"""Runs an agentctl and ends it, or stands still, before or after a certain step.
+"""Runs an agentctl and ends it, stands still or fills the disk, before or after a certain step.
 
-Runs on hosts under test with their own Python: drive.py AGENTCTL kill|hold before:STEP VERB ...
-With `list`, it prints each step as it begins instead.
+Runs on hosts under test with their own Python: drive.py AGENTCTL kill|hold|fill before:STEP VERB.
+With `list`, it prints each step as it begins instead. What fills the disk is /opt/ballast.
 """
 
+import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 agentctl, how, point, *verb = sys.argv[1:]
@@ -30,9 +32,20 @@ def stop(here: str) -> None:
     if here != point:
         return
     print(f"stopped {here}", flush=True)
+    if how == "fill":
+        fill()
+        return
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(600)
+
+
+def fill() -> None:
+    ballast = Path("/opt/ballast")
+    for size in (1 << 20, 1 << 12, 1):
+        with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+            while True:
+                file.write(bytes(size))
 
 
 steps.perform = perform

@@ -74,5 +74,9 @@ class Driven:
         lines = iter(process.stdout.readline, "")
         return any(line.startswith(f"stopped {point}") for line in lines)
 
+    def filled(self, point: str, verb: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run agentctl to its end, with no room left in /opt from `point` on."""
+        return self.host.run(self._argv("fill", point, verb), user="root", check=False)
+
     def _argv(self, how: str, point: str, verb: list[str]) -> list[str]:
         return ["python3", f"{_FOLDER}/drive.py", f"{_FOLDER}/agentctl", how, point, *verb]
