@@ -18,7 +18,7 @@ demo: ## build, publish, install and verify an agent on a throwaway host (ARGS=-
 
 .PHONY: test
 test: packages setup lint pythons ## all tests, on real hosts too (20 minutes)
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
 
 .PHONY: pythons
 pythons: setup ## fetch the CPythons that releases are tested on, where they are missing
@@ -26,7 +26,7 @@ pythons: setup ## fetch the CPythons that releases are tested on, where they are
 
 .PHONY: quick
 quick: setup lint ## what needs no host, no network and no root (under three minutes)
-	$(PYTHON) -m pytest tests/unit $(ARGS)
+	$(PYTHON) -m pytest -n auto tests/unit $(ARGS)
 
 .PHONY: packages
 packages: ## install the Debian packages that the tests need, where that is allowed
