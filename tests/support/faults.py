@@ -122,7 +122,8 @@ def _came_back(driven: Driven, bad: Released, way: str, began: float) -> Outcome
     host = driven.host
     _wait(lambda: _link(host) == OLD and answers(host) == OLD, window_ends + 60)
     late = time.monotonic() - window_ends
-    _wait(lambda: state(host)["outcome"] == "reverted", window_ends + 60)
+    said = f"{version_of(_fault(bad))} was tried and taken back"
+    _wait(lambda: said in str(state(host)["reason"]), window_ends + 60)
     return Outcome(_fault(bad), way, late, str(state(host)["reason"]))
 
 
