@@ -19,8 +19,9 @@ from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import MANAGERS
 from toolkit.host.prune import prune
+from toolkit.host.redact import Redactor
 from toolkit.host.request import Say, Trying
-from toolkit.host.settings import settings_differ, write_settings
+from toolkit.host.settings import secret_values, settings_differ, write_settings
 from toolkit.host.stage import read_release
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
@@ -85,10 +86,19 @@ def try_out(change: Change, say: Say, now: Callable[[], str]) -> tuple[str, ...]
     return _TryOut(change, guard_for(change.manager, change.old.account), say, now).run()
 
 
-def settle(layout: Layout, say: Say, now: Callable[[], str], *, resume: str | None = None) -> None:
+def settle(
+    layout: Layout,
+    say: Say,
+    now: Callable[[], str],
+    *,
+    resume: str | None = None,
+    only_note: bool = False,
+) -> None:
     """Finish or undo a trial that agentctl was cut off from; nothing where there is none.
 
     A trial that is still open stays so where it is of the version with the SHA-256 `resume`.
+    With `only_note`, a version that systemd has brought back is not looked after any further:
+    systemd starts it only when this has ended.
     """
     trial = read_trial(layout)
     if trial is None:
@@ -112,6 +122,8 @@ def settle(layout: Layout, say: Say, now: Callable[[], str], *, resume: str | No
     if found.word != REVERTED:
         end.guard.revert(old, why)
     reason, own = _REASONS.get(why, (why, False))
+    if not (only_note and found.word == REVERTED):
+        end.make_sure()
     end.give_up(reason, own=own and _room(layout))
 
 
@@ -181,7 +193,6 @@ class _End:
 
     def give_up(self, reason: str, *, own: bool) -> None:
         """Note that the old version runs again, and forget the trial."""
-        self._make_sure()
         trial, state = self.trial, _state(self.layout)
         failed = {**state.failed}
         if own:
@@ -205,7 +216,7 @@ class _End:
         perform("disarm", lambda: self.guard.disarm(self.layout, self.old.service))
         perform("close", lambda: close_trial(self.layout))
 
-    def _make_sure(self) -> None:
+    def make_sure(self) -> None:
         """Bring the old version back by hand where a step came in between."""
         back = self.layout.running_version() == self.trial.before
         if back and self.manager.configured(self.old):
@@ -263,13 +274,21 @@ class _TryOut:
         return tuple(name for name in steps if name in CHANGING)
 
     def _interrupted(self, end: _End, step: str) -> None:
-        if self.guard.goes_on or read_trial(self.layout) is None:
+        if read_trial(self.layout) is None:
+            return
+        if self.guard.goes_on:
+            trial = end.trial
+            self.say.step(
+                f"{trial.version} is still on trial: {trial.manager} brings {trial.before} back "
+                "when its time is over, unless you run the same command again before"
+            )
             return
         with held_off():
             if standing(self.layout).word == COMMITTED:
                 end.keep()
                 return
             self._undo(end, step, "interrupted")
+            end.make_sure()
             end.give_up(_REASONS["interrupted"][0], own=False)
 
     def _trial(self, asked: Terms) -> Trial:
@@ -299,7 +318,7 @@ class _TryOut:
             ),
             "switch": (f"switch {layout.current} to {version}", self._switch),
             "configure": (f"set {service} up in {manager.name}", lambda: manager.configure(new)),
-            "start": (f"start {service} {version}", lambda: manager.start(new)),
+            "start": (f"start {service} {version}", self._start),
             "watch": (
                 f"watch {service} {version} for {asked.window:g} s",
                 lambda: watch(manager, new, asked, trial.heard, self.say.step),
@@ -317,6 +336,10 @@ class _TryOut:
 
     def _switch(self) -> None:
         point_link(self.layout.current, self.layout.release(self.new.release.version))
+
+    def _start(self) -> None:
+        self.manager.start(self.new)
+        self.guard.begin(self.new.service)
 
     def _commit(self) -> None:
         if not commit(self.layout):
@@ -336,6 +359,7 @@ class _TryOut:
         harmless = self._harmless(end, step)
         with held_off():
             self._undo(end, step, failed.why if failed else "unhealthy" if own else "stopped")
+            end.make_sure()
             end.give_up(reason, own=own)
         if harmless:
             return error
@@ -362,8 +386,9 @@ class _TryOut:
         except Unhealthy as error:
             now = f"{old} was started again, but {error.message}"
         lines = f"\nlast lines of its log:\n{log}" if log else ""
+        message = f"{new} did not stay: {reason}\n{now}{lines}"
         return Reverted(
-            f"{new} did not stay: {reason}\n{now}{lines}",
+            Redactor(secret_values(self.old)).text(message),
             hint="mend the version and publish it under a new number"
             if own
             else "mend that, then run the same command again",
@@ -385,6 +410,7 @@ class _TryOut:
         except (AgentctlError, OSError) as error:
             # The version stays: it holds, and going back would undo what others may rely on.
             reason = f"its command after the switch failed: {str(error).splitlines()[0]}"
+            reason = Redactor(secret_values(self.new)).text(reason)
             self.say.step(reason)
             note(self.layout, Event(self.now(), "failed", self.new.release.version, reason))
 

@@ -11,7 +11,9 @@ from toolkit.host.controller import CantSay, Heartbeats
 from toolkit.host.errors import AgentctlError
 from toolkit.host.health import SETTLED, look
 from toolkit.host.manager import Installation, Manager, Process
+from toolkit.host.redact import Redactor
 from toolkit.host.release import Health
+from toolkit.host.settings import secret_values
 from toolkit.host.trial import ARMED, standing
 
 # Less room than this, and what a version does says nothing of the version.
@@ -176,6 +178,9 @@ class _Watch:
         log = self._log()
         if process.detail not in fault:
             fault = f"{fault} ({process.detail})"
+        # The fault is noted where everybody may read it, and the log may be passed on.
+        redactor = Redactor(secret_values(self.new))
+        fault, log = redactor.text(fault), redactor.text(log)
         own = why in _BLAMED and free >= ROOM and not self.was_silent
         return Failed(fault, own=own, why=why, log=log)
 

@@ -12,18 +12,28 @@ from typing import Any
 
 import pytest
 
-from toolkit.host import upgrade
+from toolkit.host import install, upgrade
 from toolkit.host.accounts import this_account
 from toolkit.host.arguments import build_parser
 from toolkit.host.cli import RUNS
 from toolkit.host.console import speaking
-from toolkit.host.errors import AgentctlError, CommandFailed, NotPermitted, Reverted, StartFailed
+from toolkit.host.errors import (
+    AgentctlError,
+    CommandFailed,
+    FailedBefore,
+    NotPermitted,
+    Reverted,
+    StartFailed,
+    UsageError,
+)
+from toolkit.host.fetch import Source
 from toolkit.host.history import read_history
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Process
 from toolkit.host.managers import MANAGERS
+from toolkit.host.preview import preview
 from toolkit.host.release import Health, Release, Runtime, Service
-from toolkit.host.request import Say, Trying
+from toolkit.host.request import Request, Say, Trying
 from toolkit.host.rollback import rollback
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.trial import Trial, begin_revert, open_trial, read_trial
@@ -52,6 +62,7 @@ class Fake:
     layout: Layout
     name: str = "direct"
     runs: str | None = OLD
+    prints: str = "a line"
     fails: dict[str, Exception] = field(default_factory=dict)
     hook: Callable[[], None] | None = None
 
@@ -83,7 +94,7 @@ class Fake:
 
     def logs(self, installation: Installation, lines: int) -> str:
         self._may("logs", installation.release.version)
-        return "a line"
+        return self.prints
 
     def remove(self, layout: Layout, service: str, details: Mapping[str, Any]) -> None:
         self.runs = None
@@ -174,6 +185,20 @@ def test_a_log_that_can_t_be_read_hides_no_fault(layout: Layout, manager: Fake) 
     with pytest.raises(Failed, match="its process ended") as caught:
         watch(manager, new, terms(new.release.health, 0), None, lambda _: None)
     assert caught.value.own
+
+
+def test_no_secret_gets_into_what_is_noted_and_shown(layout: Layout, manager: Fake) -> None:
+    layout.env.write_text("TOKEN=hunter2-hunter2\n", "utf-8")
+    service = replace(release(NEW).service, secret=("TOKEN",))
+    health = Health("command", ("/bin/sh", "-c", "echo hunter2-hunter2 >&2; false"), 1, 0.05)
+    theirs = replace(release(NEW), service=service, health=health)
+    manager.prints = "refused: hunter2-hunter2"
+    trial(layout)
+    new = Installation(theirs, layout, this_account())
+    with pytest.raises(Failed) as caught:
+        watch(manager, new, terms(health, 0), None, lambda _: None)
+    assert "refused: " in caught.value.log
+    assert "hunter2" not in caught.value.log + str(caught.value)
 
 
 # --- who is to blame
@@ -306,6 +331,45 @@ def test_a_terminal_that_hung_up_stops_no_work(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.undo()
         with suppress(BrokenPipeError):
             closed.close()
+
+
+# --- what is said, and refused, before anything is done
+
+
+def request(layout: Layout) -> Request:
+    return Request(
+        name="tiny",
+        service="tiny",
+        version=NEW,
+        platform="any",
+        source=Source("file:///nowhere", "b"),
+        manager="direct",
+        home=layout.home,
+        user=this_account().name,
+        engine=b"",
+    )
+
+
+def test_check_says_that_a_version_failed_before(layout: Layout) -> None:
+    fault = {"version": NEW, "reason": "it hung", "at": now()}
+    write_state(layout, replace(state(), failed={"b": fault}))
+    with pytest.raises(FailedBefore, match="it hung"):
+        preview(request(layout), layout)
+
+
+def test_check_promises_no_way_back_to_a_version_that_is_not_whole(layout: Layout) -> None:
+    assert any(f"bring {OLD} back" in step for step in preview(request(layout), layout).steps)
+    layout.marker(OLD).unlink()
+    assert not any(f"bring {OLD} back" in step for step in preview(request(layout), layout).steps)
+
+
+def test_no_upgrade_changes_the_user(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trial would start as a user that may not write its logs, and go back as it, too."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(install, "default_home", lambda _: str(layout.home))
+    theirs = replace(release(NEW), service=replace(release(NEW).service, user="other"))
+    with pytest.raises(UsageError, match="runs as other, and what runs now as"):
+        install._account(request(layout), theirs, layout)
 
 
 # --- words
