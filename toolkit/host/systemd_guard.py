@@ -79,6 +79,10 @@ set -eu
 cd {trial}
 exec 9<.
 flock 9
+# A unit that is about to be started: it was the old version that ended with an error.
+if [ "$1" = failed ] && [ -n "$({systemctl} show --property=Job --value {service}.service)" ]; then
+  exit 0
+fi
 set -- reverting-* "$1"
 if [ ! -e "$1" ]; then
   mv -T armed "reverting-$2" 2>/dev/null || exit 0 # the version was kept, or is gone already
