@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Run = Callable[[argparse.Namespace], int]
 
+# An upgrade holds the service's lock for its whole window.
+LONGEST = 86_400
 EXAMPLES = """examples:
   sudo /opt/glances/agentctl status
   sudo /opt/glances/agentctl status --json
@@ -139,17 +141,37 @@ def _add_history(verbs: Verbs) -> argparse.ArgumentParser:
 def _add_trying(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--watch",
-        type=float,
+        type=_window,
         metavar="SECONDS",
         help="how long a version on trial must be healthy (default: as the release says)",
     )
     verb.add_argument(
-        "--keep", type=int, default=3, metavar="N", help="keep N versions on the host (default: 3)"
+        "--keep",
+        type=_number,
+        default=3,
+        metavar="N",
+        help="keep N versions on the host (default: 3)",
     )
     verb.add_argument(
         "--again", action="store_true", help="also try a version that failed on this host before"
     )
     verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def _window(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST:  # nor is that so of nan
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds from 0 to {LONGEST}")
+    return seconds
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 up")
+    return int(text)
 
 
 def _add_status(verbs: Verbs) -> argparse.ArgumentParser:

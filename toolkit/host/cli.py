@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run agentctl; gives the exit code (docs/exit-codes.md)."""
     arguments = build_parser(RUNS).parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not so under nohup
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         return int(arguments.run(arguments))
     except AgentctlError as error:

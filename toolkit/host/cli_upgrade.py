@@ -116,5 +116,6 @@ def run_settle(arguments: argparse.Namespace) -> int:
     # Whoever holds the lock sees to it; the service is started when this has ended.
     with suppress(Busy), locked(layout, patience=0):
         trial = read_trial(layout)
-        settle(layout, speaking(quiet=False), now, resume=trial.sha256 if trial else None)
+        resume = trial.sha256 if trial else None
+        settle(layout, speaking(quiet=False), now, resume=resume, only_note=True)
     return 0

@@ -42,6 +42,8 @@ def run(
             timeout=timeout,
             check=False,
             cwd="/",
+            # Ctrl-C is for agentctl: it decides what of its work is cut off.
+            start_new_session=True,
             **switch,
         )
     except FileNotFoundError as error:

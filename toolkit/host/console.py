@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from toolkit.host.request import Say
@@ -30,7 +31,10 @@ def speaking(*, quiet: bool) -> Say:
 
 
 class _Steps:
-    """Prints each step once, and how far a download is: in place on a terminal, else a line."""
+    """Prints each step once, and how far a download is: in place on a terminal, else a line.
+
+    That nobody reads it any more (a terminal that hung up, a pipe that was closed) stops no work.
+    """
 
     def __init__(self) -> None:
         self._last = ""
@@ -39,7 +43,8 @@ class _Steps:
     def step(self, text: str) -> None:
         if text != self._last:
             self._last = text
-            print(f"[INFO] {text}", flush=True)
+            with suppress(OSError):
+                print(f"[INFO] {text}", flush=True)
 
     def bytes(self, here: int, total: int | None) -> None:
         ended = here == total
@@ -48,4 +53,5 @@ class _Steps:
         self._shown = time.monotonic()
         of = f" of {total / MEGABYTE:.2f}" if total else ""
         end = "\n" if ended or not sys.stdout.isatty() else "\r"
-        print(f"[INFO] {here / MEGABYTE:.2f}{of} MB", end=end, flush=True)
+        with suppress(OSError):
+            print(f"[INFO] {here / MEGABYTE:.2f}{of} MB", end=end, flush=True)

@@ -17,7 +17,7 @@ from typing import Any
 from toolkit.host.accounts import Account
 from toolkit.host.commands import switch_user
 from toolkit.host.envfile import parse_env
-from toolkit.host.errors import CommandFailed, NotPermitted
+from toolkit.host.errors import CommandFailed, NotPermitted, StartFailed
 from toolkit.host.files import last_lines, make_folder
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Process
@@ -214,7 +214,8 @@ def _wait_for(layout: Layout, *, present: bool) -> None:
     while (_alive(layout.run / "supervisor.pid") is not None) != present:
         if time.monotonic() > end:
             verb = "start" if present else "end"
-            raise CommandFailed(
+            fault = StartFailed if present else CommandFailed
+            raise fault(
                 f"the supervisor of {layout.home} did not {verb}",
                 hint=f"its last lines stand in {layout.logs / LOG}",
             )

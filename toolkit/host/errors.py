@@ -86,6 +86,10 @@ class CommandFailed(AgentctlError):
     exit_code = 25
 
 
+class StartFailed(CommandFailed):
+    """The process manager answered, and says that the service did not start."""
+
+
 class Unhealthy(AgentctlError):
     """The service was started, but its health gate did not hold."""
 

@@ -28,6 +28,9 @@ class Guard(Protocol):
         the time then begins anew.
         """
 
+    def begin(self, service: str) -> None:
+        """Say that the version was started: the time to commit begins now."""
+
     def revert(self, old: Installation, why: str) -> None:
         """Bring the old version back, unless the new one was kept; returns when it was started."""
 
@@ -44,6 +47,9 @@ class OwnGuard:
 
     def arm(self, trial: Trial, old: Installation, restarts: int) -> None:
         """Do nothing: nobody else is there to watch."""
+
+    def begin(self, service: str) -> None:
+        """Do nothing: nobody else counts."""
 
     def revert(self, old: Installation, why: str) -> None:
         """Put back what stood before, and start it."""

@@ -28,10 +28,13 @@ class Event:
     before: str | None = None
 
 
-def note(layout: Layout, event: Event) -> None:
-    """Add an event; an event that is the last one already, but for its time, is not added."""
+def note(layout: Layout, event: Event, since: str = "") -> None:
+    """Add an event; an event that is the last one already, but for its time, is not added.
+
+    An event of before `since`, in ISO 8601 UTC, is another one, though it reads the same.
+    """
     events = read_history(layout)
-    if events and _same(events[-1], event):
+    if events and _same(events[-1], event) and events[-1].at >= since:
         return
     lines = [json.dumps(asdict(known), sort_keys=True) for known in [*events, event][-MOST:]]
     write_atomic(layout.history, ("\n".join(lines) + "\n").encode(), 0o644)

@@ -51,7 +51,7 @@ def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ..
     layout = Layout(request.home)
     perform("prepare", lambda: _prepare(request, layout, now))
     settle(layout, say, now, resume=request.source.sha256)
-    _refuse_failed(request, layout)
+    refuse_failed(request, layout)
     staged = perform("stage", lambda: stage(request, layout, say))
     release = read_release(layout.release(request.version))
     manager = manager_for(request.manager, release)
@@ -97,8 +97,11 @@ def _former(request: Request, installation: Installation) -> Installation | None
     return Installation(read_release(layout.release(version)), layout, account)
 
 
-def _refuse_failed(request: Request, layout: Layout) -> None:
-    """Refuse what has failed here before, unless somebody says that it may be tried again."""
+def refuse_failed(request: Request, layout: Layout) -> None:
+    """Refuse what has failed here before, unless somebody says that it may be tried again.
+
+    Raises FailedBefore.
+    """
     state = read_state(layout)
     fault = (state.failed if state else {}).get(request.source.sha256)
     if fault is None or request.again or layout.running_version() == request.version:
@@ -178,6 +181,14 @@ def _account(request: Request, release: Release, layout: Layout) -> Account:
     name = release.service.user
     if name is None or str(layout.home) != default_home(request.service):
         return existing_account(state.user if state else request.user)
+    if state is not None and state.user != name and layout.running_version() is not None:
+        # What the old version wrote is for its own user alone, and it must be able to go on.
+        raise UsageError(
+            f"{release.name} {release.version} runs as {name}, and what runs now as {state.user}: "
+            "no upgrade changes a service's user",
+            hint=f"{layout.agentctl} uninstall --keep-data, give logs/ and workspace/ to {name}, "
+            "and install it anew",
+        )
     account = find_account(name)
     if account is None:
         if state is not None:

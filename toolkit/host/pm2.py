@@ -13,7 +13,7 @@ from typing import Any
 
 from toolkit.host.accounts import Account, find_account
 from toolkit.host.commands import run
-from toolkit.host.errors import CommandFailed, NotPermitted, Unsupported
+from toolkit.host.errors import CommandFailed, NotPermitted, StartFailed, Unsupported
 from toolkit.host.files import last_lines, point_link, remove_tree, write_if_changed
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Process
@@ -75,7 +75,10 @@ class Pm2:
         """Delete the app and start it from its file, so that nothing old is kept."""
         if _find(installation) is not None:
             self._pm2(installation, "delete", installation.service)
-        self._pm2(installation, "start", str(installation.layout.home / ECOSYSTEM))
+        try:
+            self._pm2(installation, "start", str(installation.layout.home / ECOSYSTEM))
+        except CommandFailed as error:
+            raise StartFailed(error.message, hint=error.hint) from error
         self._pm2(installation, "save")
 
     def process(self, installation: Installation) -> Process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit.host.forms import smallest
+from toolkit.host.install import refuse_failed
 from toolkit.host.layout import MARKER, Layout
 from toolkit.host.request import Request
 from toolkit.host.state import State, read_state
@@ -23,16 +24,22 @@ class Preview:
 
 
 def preview(request: Request, layout: Layout) -> Preview:
-    """Give what `install` would do with `request`, as far as it is known without fetching."""
-    state = read_state(layout)
-    before = layout.running_version()
+    """Give what `install` would do with `request`, as far as it is known without fetching.
+
+    Raises FailedBefore, as it would.
+    """
+    refuse_failed(request, layout)
+    state, trial = read_state(layout), read_trial(layout)
+    before = trial.before if trial else layout.running_version()
     steps = [*_unfinished(request, layout), *_staging(request, layout)]
     if before is None or state is None:
         steps += [f"write {layout.env}", *_starting(request, layout), "wait for its health gate"]
     elif before == request.version:
         steps += _same(request, layout, state)
-    elif state.manager != request.manager:
-        steps += [f"take the service from {state.manager}", f"write {layout.env}"]
+    elif state.manager != request.manager or layout.staged_sha256(before) is None:
+        if state.manager != request.manager:
+            steps.append(f"take the service from {state.manager}")
+        steps.append(f"write {layout.env}")
         steps += [*_starting(request, layout), "wait for its health gate"]
     else:
         steps += _trial(request, layout, before)

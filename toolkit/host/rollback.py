@@ -41,11 +41,13 @@ def rollback(
             hint="name one of them, or install it by its install script",
         )
     new = _installation(layout, state, version)
+    manager = manager_for(state.manager, new.release)
+    manager.require(new)
     change = Change(
         kind="rollback",
         old=_installation(layout, state, running),
         new=new,
-        manager=manager_for(state.manager, new.release),
+        manager=manager,
         sha256=sha256,
         settings=settings_text(new, {}),
         trying=trying,

@@ -30,6 +30,17 @@ def settings_text(installation: Installation, given: Mapping[str, str]) -> str:
     return merged
 
 
+def secret_values(installation: Installation) -> list[str]:
+    """Give the values that the release calls secret, as far as they stand here and can be read."""
+    path = installation.layout.env
+    try:
+        text = path.read_text("utf-8") if path.exists() else ""
+        values = parse_env(credentials.whole(installation, text))
+    except OSError:
+        return []
+    return [values[name] for name in installation.release.service.secret if values.get(name)]
+
+
 def settings_differ(installation: Installation, manager: str, text: str) -> bool:
     """Say whether they are to be written: others stand there, or not for the service alone."""
     path = installation.layout.env

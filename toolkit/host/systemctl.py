@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from toolkit.host.accounts import Account
 from toolkit.host.commands import run
-from toolkit.host.errors import CommandFailed
+from toolkit.host.errors import CommandFailed, StartFailed
 from toolkit.host.manager import Process
 
 # How long a service may take to end: systemd's own limit for it, and some more.
@@ -47,7 +47,7 @@ class Systemctl:
         """
         self.ask("systemctl", "reset-failed", unit, accept=(0, 1))
         if not notifies:
-            self.ask("systemctl", "restart", unit)
+            self._restart(unit)
             return
         before = self._invocation(unit)
         self.ask("systemctl", "restart", "--no-block", unit)
@@ -56,6 +56,15 @@ class Systemctl:
             if time.monotonic() > deadline:
                 raise CommandFailed(f"systemd did not restart {unit} within {END_SECONDS:g} s")
             time.sleep(TICK)
+
+    def _restart(self, unit: str) -> None:
+        """Raise StartFailed where systemd tried; CommandFailed where it could not be told to."""
+        try:
+            self.ask("systemctl", "restart", unit)
+        except CommandFailed as error:
+            if f"Job for {unit} failed" in error.message:
+                raise StartFailed(error.message, hint=error.hint) from error
+            raise
 
     def _invocation(self, unit: str) -> str:
         """Give the id that systemd gives to each start of a unit."""

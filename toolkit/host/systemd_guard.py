@@ -17,11 +17,12 @@ from toolkit.host.errors import CommandFailed
 from toolkit.host.files import write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
-from toolkit.host.systemctl import Systemctl
-from toolkit.host.trial import REVERTED, REVERTING, Trial, kept, standing
+from toolkit.host.systemctl import END_SECONDS, Systemctl
+from toolkit.host.trial import REVERTED, REVERTING, Trial, kept, read_trial, standing
 
 FAILED = "failed"
 EXPIRED = "expired"
+UNSTARTED = "unstarted"
 REBOOTED = "rebooted"
 REVERT_SECONDS = 60.0
 # What a drop-in of the trial sorts after: the host's own.
@@ -78,6 +79,10 @@ set -eu
 cd {trial}
 exec 9<.
 flock 9
+# A unit that is about to be started: it was the old version that ended with an error.
+if [ "$1" = failed ] && [ -n "$({systemctl} show --property=Job --value {service}.service)" ]; then
+  exit 0
+fi
 set -- reverting-* "$1"
 if [ ! -e "$1" ]; then
   mv -T armed "reverting-$2" 2>/dev/null || exit 0 # the version was kept, or is gone already
@@ -95,7 +100,9 @@ rm -f {drop_in}
 sync
 {systemctl} daemon-reload
 {systemctl} reset-failed {service}.service || true
-{systemctl} --no-block restart {service}.service
+if [ -e {unit} ]; then # else none stood there before, either
+  {systemctl} --no-block restart {service}.service
+fi
 mv -T "$1" "reverted-${{1#reverting-}}"
 """
 
@@ -121,10 +128,22 @@ class SystemdGuard:
         self._at_boot(service)
         os.sync()
         self.control.ask("systemctl", "daemon-reload")
-        self.control.ask("systemctl", "restart", f"{service}-revert@{EXPIRED}.timer")
+        self._restart_timer(service, UNSTARTED, instead_of=EXPIRED)
+
+    def begin(self, service: str) -> None:
+        """Have the time to keep the version run from now on."""
+        self._restart_timer(service, EXPIRED, instead_of=UNSTARTED)
+
+    def _restart_timer(self, service: str, name: str, *, instead_of: str) -> None:
+        self.control.ask("systemctl", "restart", f"{service}-revert@{name}.timer")
+        other = f"{service}-revert@{instead_of}.timer"
+        self.control.ask("systemctl", "stop", other, accept=(0, 5))
 
     def revert(self, old: Installation, why: str) -> None:
         """Have systemd do it, as it would by itself, and wait until it has."""
+        trial = read_trial(old.layout)
+        if trial and not (self.folder / f"{old.service}-revert@.service").exists():
+            self.arm(trial, old, 0)  # agentctl was ended before that
         unit = f"{old.service}-revert@{why}.service"
         self.control.ask("systemctl", "start", unit, accept=(0, 1))
         deadline = time.monotonic() + REVERT_SECONDS
@@ -140,12 +159,14 @@ class SystemdGuard:
     def disarm(self, layout: Layout, service: str) -> None:
         """Take the units away."""
         del layout
-        timer = self.folder / f"{service}-revert@{EXPIRED}.timer"
-        if timer.exists():
-            self.control.ask("systemctl", "stop", timer.name, accept=(0, 5))
+        timers = [self.folder / f"{service}-revert@{name}.timer" for name in (EXPIRED, UNSTARTED)]
+        for timer in timers:
+            if timer.exists():
+                self.control.ask("systemctl", "stop", timer.name, accept=(0, 5))
         drop_ins = self.folder / f"{service}.service.d"
         unit = self.folder / f"{service}-revert@.service"
-        for path in (drop_ins / _DROP_IN, timer, self._wanted(service), unit, *self._kept(service)):
+        ours = (drop_ins / _DROP_IN, *timers, self._wanted(service), unit, *self._kept(service))
+        for path in ours:
             path.unlink(missing_ok=True)
         if drop_ins.is_dir() and not any(drop_ins.iterdir()):
             drop_ins.rmdir()
@@ -177,7 +198,6 @@ class SystemdGuard:
             "target": self.target,
             "script": _script(layout),
             "agentctl": layout.agentctl,
-            "seconds": trial.seconds,
             "long": _LONG,
             # The first start is one, too.
             "starts": restarts + 1,
@@ -185,9 +205,18 @@ class SystemdGuard:
         return {
             _script(layout): self._script_text(trial, old),
             self.folder / f"{service}-revert@.service": _UNIT.format(**values),
-            self.folder / f"{service}-revert@{EXPIRED}.timer": _TIMER.format(**values),
+            **{
+                self.folder / f"{service}-revert@{name}.timer": _TIMER.format(
+                    **values, seconds=seconds
+                )
+                for name, seconds in self._times(trial).items()
+            },
             self.folder / f"{service}.service.d" / _DROP_IN: _ON_TRIAL.format(**values),
         }
+
+    def _times(self, trial: Trial) -> dict[str, int]:
+        """Give the two times, in seconds: until it was started the old version may need to end."""
+        return {EXPIRED: trial.seconds, UNSTARTED: trial.seconds + round(END_SECONDS)}
 
     def _script_text(self, trial: Trial, old: Installation) -> str:
         layout, service = old.layout, old.service
@@ -197,6 +226,7 @@ class SystemdGuard:
         quoted = {
             "trial": layout.trial,
             "drop_in": drop_in,
+            "unit": self.folder / f"{service}.service",
         }
         return _SCRIPT.format(
             before=trial.before,

@@ -8,18 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from toolkit.host.accounts import existing_account
-from toolkit.host.errors import AgentctlError, Reverted, Unhealthy
+from toolkit.host.errors import AgentctlError, Reverted, StartFailed, Unhealthy
 from toolkit.host.files import point_link
 from toolkit.host.guard import Guard, guard_for
 from toolkit.host.health import wait_until_healthy
 from toolkit.host.history import Event, note
 from toolkit.host.hooks import run_hook
+from toolkit.host.interrupts import held_off
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import MANAGERS
 from toolkit.host.prune import prune
+from toolkit.host.redact import Redactor
 from toolkit.host.request import Say, Trying
-from toolkit.host.settings import settings_differ, write_settings
+from toolkit.host.settings import secret_values, settings_differ, write_settings
 from toolkit.host.stage import read_release
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
@@ -47,6 +49,7 @@ _REASONS = {
     "failed": ("its process ended more often than it may", True),
     "unhealthy": ("its health gate did not hold", True),
     "expired": ("nobody confirmed it in time, since agentctl had been ended", False),
+    "unstarted": ("agentctl had been ended before it was started", False),
     "rebooted": ("the host was started anew while it was on trial", False),
     "superseded": ("agentctl had been ended, and the next call asked for something else", False),
     "interrupted": ("agentctl was interrupted", False),
@@ -83,10 +86,19 @@ def try_out(change: Change, say: Say, now: Callable[[], str]) -> tuple[str, ...]
     return _TryOut(change, guard_for(change.manager, change.old.account), say, now).run()
 
 
-def settle(layout: Layout, say: Say, now: Callable[[], str], *, resume: str | None = None) -> None:
+def settle(
+    layout: Layout,
+    say: Say,
+    now: Callable[[], str],
+    *,
+    resume: str | None = None,
+    only_note: bool = False,
+) -> None:
     """Finish or undo a trial that agentctl was cut off from; nothing where there is none.
 
     A trial that is still open stays so where it is of the version with the SHA-256 `resume`.
+    With `only_note`, a version that systemd has brought back is not looked after any further:
+    systemd starts it only when this has ended.
     """
     trial = read_trial(layout)
     if trial is None:
@@ -110,6 +122,8 @@ def settle(layout: Layout, say: Say, now: Callable[[], str], *, resume: str | No
     if found.word != REVERTED:
         end.guard.revert(old, why)
     reason, own = _REASONS.get(why, (why, False))
+    if not (only_note and found.word == REVERTED):
+        end.make_sure()
     end.give_up(reason, own=own and _room(layout))
 
 
@@ -149,7 +163,9 @@ class _End:
         state = _state(self.layout)
         failed = {**state.failed}
         failed.pop(trial.sha256, None)
-        if trial.kind == "rollback" and state.version == trial.before:
+        # Who goes to what was gone back from has changed their mind: no word against the other.
+        returns = trial.sha256 in state.failed
+        if trial.kind == "rollback" and state.version == trial.before and not returns:
             failed[state.sha256] = {
                 "version": trial.before,
                 "reason": "an operator went back from it",
@@ -177,7 +193,6 @@ class _End:
 
     def give_up(self, reason: str, *, own: bool) -> None:
         """Note that the old version runs again, and forget the trial."""
-        self._make_sure()
         trial, state = self.trial, _state(self.layout)
         failed = {**state.failed}
         if own:
@@ -185,6 +200,8 @@ class _End:
             failed[trial.sha256] = fault
         back = replace(
             state,
+            version=trial.before,
+            sha256=self.layout.staged_sha256(trial.before) or state.sha256,
             outcome="reverted",
             reason=f"{trial.version} was tried and taken back: {reason}",
             at=self.now(),
@@ -195,11 +212,11 @@ class _End:
     def _end(self, state: State, event: Event) -> None:
         free_reserve(self.layout)
         perform("record", lambda: write_state(self.layout, state))
-        perform("history", lambda: note(self.layout, event))
+        perform("history", lambda: note(self.layout, event, self.trial.began))
         perform("disarm", lambda: self.guard.disarm(self.layout, self.old.service))
         perform("close", lambda: close_trial(self.layout))
 
-    def _make_sure(self) -> None:
+    def make_sure(self) -> None:
         """Bring the old version back by hand where a step came in between."""
         back = self.layout.running_version() == self.trial.before
         if back and self.manager.configured(self.old):
@@ -249,14 +266,30 @@ class _TryOut:
             raise self._back(end, step, error) from error
         except KeyboardInterrupt:
             # systemd goes on with the trial by itself; nobody else would.
-            if not self.guard.goes_on and read_trial(self.layout):
-                self._undo(end, step, "interrupted")
-                end.give_up(_REASONS["interrupted"][0], own=False)
+            self._interrupted(end, step)
             raise
         end.keep()
         self._after_commit()
-        perform("prune", lambda: prune(self.layout, _state(self.layout), self.change.trying.keep))
+        self._prune()
         return tuple(name for name in steps if name in CHANGING)
+
+    def _interrupted(self, end: _End, step: str) -> None:
+        if read_trial(self.layout) is None:
+            return
+        if self.guard.goes_on:
+            trial = end.trial
+            self.say.step(
+                f"{trial.version} is still on trial: {trial.manager} brings {trial.before} back "
+                "when its time is over, unless you run the same command again before"
+            )
+            return
+        with held_off():
+            if standing(self.layout).word == COMMITTED:
+                end.keep()
+                return
+            self._undo(end, step, "interrupted")
+            end.make_sure()
+            end.give_up(_REASONS["interrupted"][0], own=False)
 
     def _trial(self, asked: Terms) -> Trial:
         return Trial(
@@ -285,7 +318,7 @@ class _TryOut:
             ),
             "switch": (f"switch {layout.current} to {version}", self._switch),
             "configure": (f"set {service} up in {manager.name}", lambda: manager.configure(new)),
-            "start": (f"start {service} {version}", lambda: manager.start(new)),
+            "start": (f"start {service} {version}", self._start),
             "watch": (
                 f"watch {service} {version} for {asked.window:g} s",
                 lambda: watch(manager, new, asked, trial.heard, self.say.step),
@@ -304,6 +337,10 @@ class _TryOut:
     def _switch(self) -> None:
         point_link(self.layout.current, self.layout.release(self.new.release.version))
 
+    def _start(self) -> None:
+        self.manager.start(self.new)
+        self.guard.begin(self.new.service)
+
     def _commit(self) -> None:
         if not commit(self.layout):
             raise Failed(
@@ -317,16 +354,23 @@ class _TryOut:
         if read_trial(self.layout) is None:
             return error
         failed = error if isinstance(error, Failed) else None
-        own = failed.own if failed else step == "start" and _room(self.layout)
+        own = failed.own if failed else isinstance(error, StartFailed) and _room(self.layout)
         reason = str(error).splitlines()[0]
-        self._undo(end, step, failed.why if failed else "unhealthy" if own else "stopped")
-        end.give_up(reason, own=own)
-        if step in _HARMLESS:
+        harmless = self._harmless(end, step)
+        with held_off():
+            self._undo(end, step, failed.why if failed else "unhealthy" if own else "stopped")
+            end.make_sure()
+            end.give_up(reason, own=own)
+        if harmless:
             return error
         return self._reverted(reason, failed.log if failed else "", own=own)
 
+    def _harmless(self, end: _End, step: str) -> bool:
+        """Say whether the old version still runs; not so where an earlier call had switched."""
+        return step in _HARMLESS and self.layout.running_version() == end.trial.before
+
     def _undo(self, end: _End, step: str, why: str) -> None:
-        if step in _HARMLESS:
+        if self._harmless(end, step):
             begin_revert(self.layout, why)
             restore(self.layout)
             end_revert(self.layout)
@@ -342,8 +386,9 @@ class _TryOut:
         except Unhealthy as error:
             now = f"{old} was started again, but {error.message}"
         lines = f"\nlast lines of its log:\n{log}" if log else ""
+        message = f"{new} did not stay: {reason}\n{now}{lines}"
         return Reverted(
-            f"{new} did not stay: {reason}\n{now}{lines}",
+            Redactor(secret_values(self.old)).text(message),
             hint="mend the version and publish it under a new number"
             if own
             else "mend that, then run the same command again",
@@ -362,8 +407,18 @@ class _TryOut:
         self.say.step("run the release's command after the switch")
         try:
             perform("after-commit", lambda: run_hook(self.new, hooks.after_commit))
-        except AgentctlError as error:
+        except (AgentctlError, OSError) as error:
             # The version stays: it holds, and going back would undo what others may rely on.
-            reason = f"its command after the switch failed: {error.message.splitlines()[0]}"
+            reason = f"its command after the switch failed: {str(error).splitlines()[0]}"
+            reason = Redactor(secret_values(self.new)).text(reason)
             self.say.step(reason)
             note(self.layout, Event(self.now(), "failed", self.new.release.version, reason))
+
+    def _prune(self) -> None:
+        keep = self.change.trying.keep
+        try:
+            perform("prune", lambda: prune(self.layout, _state(self.layout), keep))
+        except OSError as error:
+            self.say.step(
+                f"old versions could not be removed, which the next upgrade tries: {error}"
+            )

@@ -11,7 +11,9 @@ from toolkit.host.controller import CantSay, Heartbeats
 from toolkit.host.errors import AgentctlError
 from toolkit.host.health import SETTLED, look
 from toolkit.host.manager import Installation, Manager, Process
+from toolkit.host.redact import Redactor
 from toolkit.host.release import Health
+from toolkit.host.settings import secret_values
 from toolkit.host.trial import ARMED, standing
 
 # Less room than this, and what a version does says nothing of the version.
@@ -19,6 +21,13 @@ ROOM = 1_000_000
 # How much longer than agentctl systemd waits: who knows more is to speak first.
 MARGIN = 10
 _LOG_LINES = 12
+# Why others ended a trial: the first two by the version's own fault.
+_BLAMED = ("failed", "unhealthy")
+_ENDED = {
+    "expired": "its time ran out before agentctl could confirm it",
+    "unstarted": "its time ran out before agentctl could confirm it",
+    "rebooted": "the host was started anew while it was on trial",
+}
 
 
 class Failed(AgentctlError):
@@ -95,6 +104,7 @@ class _Watch:
         self.gate = self.new.release.health or SETTLED
         self.pid: int | None = None
         self.since: float | None = None
+        self.changes = 0
         self.beats = Heartbeats.of(self.new)
         self.was_silent = False
 
@@ -111,7 +121,7 @@ class _Watch:
             if held and (fault := self._unheard()) is None:
                 return
             if now > deadline + (self.asked.patience if held and self.was_silent else 0):
-                raise self._failed(fault or "its process kept changing", process)
+                raise self._failed(fault or self._too_late(), process)
             time.sleep(self.gate.interval)
 
     def _held(self, fault: str | None, process: Process, now: float) -> float:
@@ -120,11 +130,17 @@ class _Watch:
             self.report(fault)
             return 0.0
         if self.since is None or process.pid != self.pid:
+            self.changes += process.pid != self.pid
             self.pid, self.since = process.pid, now
         held = now - self.since
         # A line in ten seconds: a log file gets them too.
         self.report(f"healthy for {held // 10 * 10:.0f} of {self.asked.window:g} s")
         return held
+
+    def _too_late(self) -> str:
+        if self.changes > 1:
+            return "its process kept changing"
+        return f"it was not healthy for {self.asked.window:g} s on end in time"
 
     def _unheard(self) -> str | None:
         """Say what the controller lacks, if anything; one that can't be asked is not to blame."""
@@ -151,14 +167,26 @@ class _Watch:
         if found.word != ARMED:
             times = self.asked.restarts + 1
             ended = f"its process ended more than {times} time{'s' if times > 1 else ''}"
-            reason = ended if found.why == "failed" else f"it was taken back: {found.why}"
+            known = {"failed": ended, **_ENDED}
+            reason = known.get(found.why, f"the version before was brought back ({found.why})")
             raise self._failed(reason, process, why=found.why)
 
     def _failed(self, fault: str, process: Process, why: str = "unhealthy") -> Failed:
         free = shutil.disk_usage(self.new.layout.home).free
         if free < ROOM:
             fault = f"the disk is full, and {fault}"
-        log = self.manager.logs(self.new, _LOG_LINES).strip()
+        log = self._log()
         if process.detail not in fault:
             fault = f"{fault} ({process.detail})"
-        return Failed(fault, own=free >= ROOM and not self.was_silent, why=why, log=log)
+        # The fault is noted where everybody may read it, and the log may be passed on.
+        redactor = Redactor(secret_values(self.new))
+        fault, log = redactor.text(fault), redactor.text(log)
+        own = why in _BLAMED and free >= ROOM and not self.was_silent
+        return Failed(fault, own=own, why=why, log=log)
+
+    def _log(self) -> str:
+        """Give the log's last lines; that they can't be read hides no fault."""
+        try:
+            return self.manager.logs(self.new, _LOG_LINES).strip()
+        except (AgentctlError, OSError) as error:
+            return f"(its log can't be read: {error})"

@@ -142,6 +142,7 @@ def test_the_script_brings_all_of_the_old_version_back(
     assert list((units / "tiny.service.d").iterdir()) == []
     assert standing(layout) == Standing("reverted", "failed")
     assert (tmp_path / "calls").read_text("utf-8").splitlines() == [
+        "show --property=Job --value tiny.service",
         "daemon-reload",
         "reset-failed tiny.service",
         "--no-block restart tiny.service",
