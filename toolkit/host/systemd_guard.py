@@ -215,8 +215,8 @@ class SystemdGuard:
         }
 
     def _times(self, trial: Trial) -> dict[str, int]:
-        """Give the two times, in seconds: until it was started the old version may need to end."""
-        return {EXPIRED: trial.seconds, UNSTARTED: trial.seconds + round(END_SECONDS)}
+        """Give the two times, in seconds: until it is started, the old version may need to end."""
+        return {EXPIRED: trial.seconds, UNSTARTED: max(trial.seconds, round(END_SECONDS))}
 
     def _script_text(self, trial: Trial, old: Installation) -> str:
         layout, service = old.layout, old.service
