@@ -66,6 +66,7 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         metavar="FILE",
         help="send the store the header in FILE, such as Authorization: Bearer TOKEN (mode 0600)",
     )
+    _add_bundle(verb)
     trust = verb.add_mutually_exclusive_group(required=True)
     trust.add_argument(
         "--root", type=Path, help="believe the store's metadata that this root metadata leads to"
@@ -108,9 +109,19 @@ def _add_upgrade(verbs: Verbs) -> argparse.ArgumentParser:
     which.add_argument("--to", metavar="VERSION", help="the version to run")
     which.add_argument("--channel", help="what this channel has (default: as installed)")
     verb.add_argument("--store-header-file", type=Path, metavar="FILE", help="as with install")
+    _add_bundle(verb)
     verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     _add_trying(verb)
     return verb
+
+
+def _add_bundle(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="take all from this file, made by `toolkit bundle`, and nothing from the network",
+    )
 
 
 def _add_rollback(verbs: Verbs) -> argparse.ArgumentParser:
