@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forward_proxy import forward_proxy
 from tests.support.hosts import Host
 from tests.support.network import HostNetwork
 from tests.support.private_ca import PrivateCa
@@ -132,7 +133,7 @@ def test_a_script_cut_anywhere_does_nothing(
 @pytest.fixture
 def tls_store(tmp_path: Path, host_network: HostNetwork) -> Iterator[StoreServer]:
     (tmp_path / "tls").mkdir()
-    context = PrivateCa(tmp_path).server(host_network.gateway)
+    context = PrivateCa(tmp_path).server(host_network.gateway, "store.test")
     with StoreServer(tmp_path / "tls", host_network.gateway, tls=context) as server:
         yield server
 
@@ -169,3 +170,17 @@ def test_a_private_ca_is_honoured_and_named_where_it_is_missing(
     host.run(["update-ca-certificates"], user="root")
     assert host.run(["sudo", *upgrade], check=False).returncode == 0
     assert install(host).returncode == 0
+
+
+@pytest.mark.parametrize("tool", ["curl", "wget"])
+def test_tls_through_a_proxy_to_a_store_that_only_the_proxy_reaches(
+    tool: str, plain: Released, tls_store: StoreServer, host: Host, tmp_path: Path
+) -> None:
+    host.run(["rm", "-f", {"curl": "/usr/bin/wget", "wget": "/usr/bin/curl"}[tool]], user="root")
+    put_channel_script(offered(tls_store, plain), "https://store.test", plain, host)
+    host.put(tmp_path / "ca.pem", CA)
+    netloc = tls_store.url.removeprefix("https://")
+    with forward_proxy(netloc.partition(":")[0], {"store.test": netloc}) as proxy:
+        assert install(host, "--cacert", CA).returncode == 20
+        done = install(host, "--cacert", CA, https_proxy=proxy)
+        assert done.returncode == 0, done.stdout + done.stderr

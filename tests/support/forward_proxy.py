@@ -1,12 +1,13 @@
-"""A forward proxy for HTTP, the one that knows the names of stores behind it."""
+"""A forward proxy for HTTP and, by CONNECT, for TLS: it alone knows the stores behind it."""
 
 from __future__ import annotations
 
 import http.client
 import shutil
+import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -37,6 +38,15 @@ class _Server(ThreadingHTTPServer):
         """Say nothing: clients are interrupted on purpose."""
 
 
+def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+    """Hand on what comes until it ends, then say that it has ended."""
+    with suppress(OSError):
+        while chunk := source.recv(65536):
+            sink.sendall(chunk)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
 def _handler(stores: Mapping[str, str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -52,6 +62,16 @@ def _handler(stores: Mapping[str, str]) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             shutil.copyfileobj(answer, self.wfile, 4096)
             upstream.close()
+
+        def do_CONNECT(self) -> None:
+            host, _, port = stores[self.path.removesuffix(":443")].partition(":")
+            with socket.create_connection((host, int(port))) as upstream:
+                self.send_response_only(200)
+                self.end_headers()
+                back = threading.Thread(target=_pass_on, args=(upstream, self.connection))
+                back.start()
+                _pass_on(self.connection, upstream)
+                back.join()
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

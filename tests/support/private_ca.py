@@ -28,10 +28,11 @@ class PrivateCa:
         builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
         self.file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
-    def server(self, address: str) -> ssl.SSLContext:
-        """Give what a server at the IP `address` shows."""
+    def server(self, address: str, name: str = "localhost") -> ssl.SSLContext:
+        """Give what a server at the IP `address`, and of this `name`, shows."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        ip = x509.IPAddress(ipaddress.ip_address(address))
+        names = x509.SubjectAlternativeName([ip, x509.DNSName(name)])
         builder = _builder(_name(address), self._name, key.public_key())
         builder = builder.add_extension(names, critical=False)
         signed = builder.sign(self._key, hashes.SHA256())
