@@ -66,6 +66,11 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         metavar="FILE",
         help="send the store the header in FILE, such as Authorization: Bearer TOKEN (mode 0600)",
     )
+    verb.add_argument(
+        "--store-header-over-http",
+        action="store_true",
+        help="send it over plain http to another machine too, where the network may read it",
+    )
     _add_bundle(verb)
     trust = verb.add_mutually_exclusive_group(required=True)
     trust.add_argument(
@@ -78,7 +83,9 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         metavar=("PLATFORM", "FILE", "SHA256"),
         help="believe this hash of a tarball; may be repeated",
     )
-    verb.add_argument("--process-manager", default="systemd", help="systemd, pm2 or direct")
+    verb.add_argument(
+        "--process-manager", default="systemd", help="systemd, systemd-user, pm2 or direct"
+    )
     verb.add_argument("--home", type=Path, help="where to install (default: /opt/SERVICE)")
     verb.add_argument("--user", help="who runs the service (default: who calls sudo)")
     verb.add_argument(
@@ -109,6 +116,7 @@ def _add_upgrade(verbs: Verbs) -> argparse.ArgumentParser:
     which.add_argument("--to", metavar="VERSION", help="the version to run")
     which.add_argument("--channel", help="what this channel has (default: as installed)")
     verb.add_argument("--store-header-file", type=Path, metavar="FILE", help="as with install")
+    verb.add_argument("--store-header-over-http", action="store_true", help="as with install")
     _add_bundle(verb)
     verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     _add_trying(verb)

@@ -121,7 +121,8 @@ def _reached(arguments: argparse.Namespace) -> Iterator[Contents | None]:
                 error.hint = renewal(arguments.bundle, bundle)
                 raise
         return
-    with sending(arguments.store_header_file, arguments.store):
+    over_http = arguments.store_header_over_http
+    with sending(arguments.store_header_file, arguments.store, over_http=over_http):
         yield None
 
 
@@ -220,6 +221,7 @@ def _request(
         store=public(arguments.store),
         channel=getattr(arguments, "followed", arguments.channel),
         header_file=str(header.absolute()) if header else None,
+        header_over_http=arguments.store_header_over_http,
         trying=Trying(arguments.watch, arguments.keep),
         again=arguments.again,
     )

@@ -23,7 +23,7 @@ class State:
     take back what it did. `failed` holds the versions that failed by their own fault, by SHA-256:
     version, reason and at. `store` is where releases come from, without what lets anybody in;
     `channel` is what was asked for, or None for a version; `header_file` is the file whose header
-    a private store is sent.
+    a private store is sent, over plain http too where `header_over_http` says so.
     """
 
     name: str
@@ -44,6 +44,7 @@ class State:
     store: str = ""
     channel: str | None = None
     header_file: str | None = None
+    header_over_http: bool = False
 
 
 def read_state(layout: Layout) -> State | None:
