@@ -38,7 +38,7 @@ TYPIST = Path(__file__).parent.parent / "support" / "typist.py"
 NOTE = "/home/operator/typist.pid"
 BEHIND = "store.test"
 # What others than the service's user have no business with.
-CLOSED = {".env", ".lock", "logs", "workspace", "run"}
+CLOSED = {".env", ".lock", "credentials", "logs", "workspace", "run"}
 
 
 def test_the_cases_cover_all_pairs_and_are_few() -> None:
