@@ -2,6 +2,7 @@
 
 import email.utils
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -45,8 +46,8 @@ class StoreServer:
     """Serves the files under `root` for as long as its `with` block lasts.
 
     Bind it to `HostNetwork.gateway` for hosts to reach it; to loopback for tests without hosts.
-    Byte ranges and If-Range are served (RFC 9110, sections 13.1.5 and 14). It is not TLS, and it
-    sends no listing of a directory.
+    Byte ranges and If-Range are served (RFC 9110, sections 13.1.5 and 14). It is TLS where `tls`
+    is given, and it sends no listing of a directory.
 
     With `wanted_header`, a name and a value, or `wants_signature`, it is a private store, which
     answers 403 to who lacks that. With `redirects_to`, an origin, it has each file elsewhere.
@@ -54,7 +55,9 @@ class StoreServer:
     `seen` are all headers that ever came.
     """
 
-    def __init__(self, root: Path, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, root: Path, address: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.root = root.resolve()
         self.requests: list[Request] = []
         self.hanging = threading.Event()
@@ -67,13 +70,19 @@ class StoreServer:
         self._lock = threading.Lock()
         self._released = threading.Event()
         self._server = _Server((address, 0), _handler(self))
+        self._scheme = "https" if tls else "http"
+        if tls:
+            # The handshake is for the thread of the connection, so that none keeps others waiting.
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
     def url(self) -> str:
         """The address of the root, without a slash at its end."""
         host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return f"{self._scheme}://{host!s}:{port}"
 
     def fail(self, status: int, *, path_suffix: str = "", times: int | None = None) -> None:
         """Answer with `status` and no file, `times` times; always when None."""
@@ -160,7 +169,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: _Connection, client_address: _Address) -> None:
         """Say nothing of clients that vanish: they are what the tests are about."""
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
     def hang_up(self) -> None:

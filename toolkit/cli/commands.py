@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from toolkit.cli.bundle import bundle
 from toolkit.cli.channels import history, promote, prune, releases, rollback, yank
 from toolkit.cli.delta import delta
 from toolkit.cli.demo import demo
@@ -37,6 +38,7 @@ _SHORT: dict[click.Command, str] = {
     refresh: "Sign anew what is near its end",
     prune: "Delete old versions that no channel needs",
     render: "Print install scripts, units, environment files",
+    bundle: "Write one file for hosts without a network",
     verify: "Prove on hosts that an agent runs",
     demo: "Show the whole way on this machine",
 }

@@ -73,6 +73,7 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         action="store_true",
         help="send it over plain http to another machine too, where the network may read it",
     )
+    _add_bundle(verb)
     trust = verb.add_mutually_exclusive_group(required=True)
     trust.add_argument(
         "--root", type=Path, help="believe the store's metadata that this root metadata leads to"
@@ -118,9 +119,19 @@ def _add_upgrade(verbs: Verbs) -> argparse.ArgumentParser:
     which.add_argument("--channel", help="what this channel has (default: as installed)")
     verb.add_argument("--store-header-file", type=Path, metavar="FILE", help="as with install")
     verb.add_argument("--store-header-over-http", action="store_true", help="as with install")
+    _add_bundle(verb)
     verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     _add_trying(verb)
     return verb
+
+
+def _add_bundle(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="take all from this file, made by `toolkit bundle`, and nothing from the network",
+    )
 
 
 def _add_rollback(verbs: Verbs) -> argparse.ArgumentParser:

@@ -11,22 +11,31 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from toolkit.host import cli_person
 from toolkit.host.address import public
 from toolkit.host.arguments import build_parser
+from toolkit.host.bundled import Contents
 from toolkit.host.choice import Wanted
 from toolkit.host.cli_upgrade import as_install, run_history, run_rollback, run_settle
 from toolkit.host.console import clock, now, speaking
 from toolkit.host.direct import supervise
 from toolkit.host.envfile import parse_env, parse_settings
-from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted, UsageError
+from toolkit.host.errors import (
+    AgentctlError,
+    DiskFull,
+    Expired,
+    NotPermitted,
+    RolledBack,
+    UsageError,
+)
 from toolkit.host.install import install, require_ours
 from toolkit.host.layout import Layout
-from toolkit.host.locate import Located, parse_addresses, pinned, trusted
+from toolkit.host.locate import Located, copied_trust, parse_addresses, pinned, trusted
 from toolkit.host.lock import locked
+from toolkit.host.offline import answering, renewal
 from toolkit.host.preview import preview
 from toolkit.host.release import default_home
 from toolkit.host.request import Request, Say, Trying
@@ -41,6 +50,8 @@ UNHEALTHY = 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Run agentctl; gives the exit code (docs/exit-codes.md)."""
     arguments = build_parser(RUNS).parse_args(argv)
+    if arguments.run is not _exec:  # what it starts keeps what it was given
+        os.umask(0o022)
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not so under nohup
         signal.signal(signal.SIGHUP, _interrupt)
@@ -84,15 +95,13 @@ def _install(arguments: argparse.Namespace) -> int:
     arguments.addresses, settings = _from_stdin(arguments)
     say = speaking(quiet=arguments.json)
     layout = Layout(home)
-    over_http = arguments.store_header_over_http
-    header = sending(arguments.store_header_file, arguments.store, over_http=over_http)
-    if arguments.check:
-        with header:
-            return _check(arguments, home, settings, say)
-    with header, locked(layout), _left_as_found(layout):
-        require_ours(layout)
-        request = _request(arguments, home, _locate(arguments, home, say), settings)
-        changed = install(request, say, now)
+    with _reached(arguments) as bundle:
+        if arguments.check:
+            return _check(arguments, home, settings, say, bundle)
+        with locked(layout), _left_as_found(layout):
+            require_ours(layout)
+            request = _request(arguments, home, _locate(arguments, home, say, bundle), settings)
+            changed = install(request, say, now)
     if arguments.json:
         outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
         print(json.dumps(outcome))
@@ -103,15 +112,36 @@ def _install(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def _reached(arguments: argparse.Namespace) -> Iterator[Contents | None]:
+    """Let requests reach the store, by its header, or the bundle in its place; gives the bundle."""
+    if arguments.bundle is not None:
+        with answering(arguments.bundle, arguments.store, arguments.name) as bundle:
+            try:
+                yield bundle
+            except (Expired, RolledBack) as error:
+                error.hint = renewal(arguments.bundle, bundle)
+                raise
+        return
+    over_http = arguments.store_header_over_http
+    with sending(arguments.store_header_file, arguments.store, over_http=over_http):
+        yield None
+
+
 def _upgrade(arguments: argparse.Namespace) -> int:
     return _install(as_install(arguments))
 
 
-def _check(arguments: argparse.Namespace, home: Path, settings: dict[str, str], say: Say) -> int:
-    """Print what would be done; a folder that is not there is not made for it."""
-    with tempfile.TemporaryDirectory() as nothing:
-        known = home if home.is_dir() else Path(nothing)
-        located = _locate(arguments, known, say)
+def _check(
+    arguments: argparse.Namespace,
+    home: Path,
+    settings: dict[str, str],
+    say: Say,
+    bundle: Contents | None,
+) -> int:
+    """Print what would be done; what is verified for it is kept elsewhere, and then forgotten."""
+    with tempfile.TemporaryDirectory() as folder:
+        located = _locate(arguments, copied_trust(home, Path(folder)), say, bundle)
     found = preview(_request(arguments, home, located, settings), Layout(home))
     if arguments.json:
         print(json.dumps(asdict(found)))
@@ -145,14 +175,31 @@ def _left_as_found(layout: Layout) -> Iterator[None]:
         raise
 
 
-def _locate(arguments: argparse.Namespace, home: Path, say: Say) -> Located:
+def _locate(
+    arguments: argparse.Namespace, home: Path, say: Say, bundle: Contents | None
+) -> Located:
+    located = _located(arguments, home, say)
+    if bundle is None:
+        return located
+    if located.version != bundle.version:
+        raise UsageError(
+            f"{arguments.bundle} holds {bundle.version}, and {located.version} is what would be "
+            "installed here",
+            hint=f"make one: toolkit bundle {bundle.name} {located.version}; or say that it is to "
+            f"be {bundle.version}",
+        )
+    # Deltas and other forms save bytes on the network; a bundle has the whole release.
+    return replace(located, forms=())
+
+
+def _located(arguments: argparse.Namespace, home: Path, say: Say) -> Located:
     if arguments.root is None:
         if arguments.version is None:
             raise UsageError(
                 "a channel says nothing without signed metadata", hint="name it by --root"
             )
         return pinned(arguments.tarball, arguments.store, arguments.version, arguments.addresses)
-    say.step(f"check the metadata of {arguments.store}")
+    say.step(f"check the metadata of {arguments.bundle or arguments.store}")
     wanted = Wanted(arguments.name, arguments.version, arguments.channel)
     return trusted(home, arguments.store, arguments.root, wanted, clock)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.client
+import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from toolkit.host.errors import DownloadFailed, EndlessData, HashMismatch, NotServed, UsageError
 
@@ -27,6 +29,11 @@ _HINTS = {
     403: "check that this version was uploaded, and that the store's files are public",
     404: "check that this version was uploaded, and that the script names the right store",
 }
+CA_HINT = (
+    "most likely a private CA signed it, which this host does not know: name the CA's certificate "
+    "by SSL_CERT_FILE=FILE (through sudo with --preserve-env=SSL_CERT_FILE), or add it to the "
+    "host's own by update-ca-certificates. Else look at the clock"
+)
 
 Report = Callable[[int, "int | None"], None]
 
@@ -100,11 +107,22 @@ def _fetch(source: Source, target: Path, report: Report) -> None:
     except urllib.error.URLError as error:
         if isinstance(error.reason, FileNotFoundError):
             raise NotServed(f"{url} is not there", hint=_HINTS[404]) from error
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise DownloadFailed(not_believed(url, error.reason), hint=CA_HINT) from error
         raise _Passing(str(error.reason)) from error
     except (OSError, http.client.HTTPException) as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise _Passing(repr(error)) from error
+
+
+def not_believed(url: str, fault: ssl.SSLCertVerificationError) -> str:
+    """Say whose certificate this host does not believe."""
+    parts = urlsplit(url)
+    return (
+        f"this host does not believe the certificate of {parts.scheme}://{parts.hostname}: "
+        f"{fault.verify_message}"
+    )
 
 
 def _ran_out(url: str, error: urllib.error.HTTPError) -> DownloadFailed:

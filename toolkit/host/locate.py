@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,6 +91,16 @@ def trusted(
     offer = Trust(home, store, _read(root), clock).pick(wanted, host)
     forms = tuple(_forms(store, offer.others))
     return Located(offer.target.version, here, _source(store, offer), forms)
+
+
+def copied_trust(home: Path, folder: Path) -> Path:
+    """Give `folder` what `trusted` looks at in `home`, so that it changes nothing there."""
+    before, after = Layout(home), Layout(folder)
+    if before.trust.is_dir():
+        shutil.copytree(before.trust, after.trust, symlinks=True)
+    if before.current.is_symlink():
+        after.current.symlink_to(before.current.readlink())
+    return folder
 
 
 def _forms(store: str, offers: Sequence[Offer]) -> Iterator[Form]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +18,7 @@ from toolkit.host._vendor.tuf.api.exceptions import (
     SlowRetrievalError,
 )
 from toolkit.host._vendor.tuf.ngclient import FetcherInterface
-from toolkit.host.fetch import CHUNK, SCHEMES, TIMEOUT
+from toolkit.host.fetch import CHUNK, SCHEMES, TIMEOUT, not_believed
 
 PAUSES = (1.0, 2.0, 4.0)
 # All metadata together must be here by then: a store can't hold a host for longer.
@@ -26,6 +27,10 @@ SECONDS = 300.0
 
 class _Passing(DownloadError):
     """A fault that may be gone at the next try."""
+
+
+class NotBelieved(DownloadError):
+    """The store's certificate is none that this host believes."""
 
 
 class MetadataFetcher(FetcherInterface):
@@ -70,6 +75,8 @@ class MetadataFetcher(FetcherInterface):
         except urllib.error.URLError as error:
             if isinstance(error.reason, FileNotFoundError):
                 raise DownloadHTTPError(f"{url} is not there", 404) from error
+            if isinstance(error.reason, ssl.SSLCertVerificationError):
+                raise NotBelieved(not_believed(url, error.reason)) from error
             raise _Passing(f"{url}: {error.reason}") from error
         except (OSError, http.client.HTTPException) as error:
             raise _Passing(f"{url}: {error!r}") from error

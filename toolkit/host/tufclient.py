@@ -40,8 +40,9 @@ from toolkit.host.errors import (
     RolledBack,
     UnknownTarget,
 )
+from toolkit.host.fetch import CA_HINT
 from toolkit.host.files import point_link, write_atomic
-from toolkit.host.metadata import MetadataFetcher
+from toolkit.host.metadata import MetadataFetcher, NotBelieved
 from toolkit.host.roots import DISTRUST
 
 LIMITS = UpdaterConfig(
@@ -159,6 +160,8 @@ def _translated(role: str) -> Iterator[None]:
 
 
 def _download_fault(role: str, error: DownloadError) -> AgentctlError:
+    if isinstance(error, NotBelieved):
+        return DownloadFailed(str(error), hint=CA_HINT)
     if isinstance(error, DownloadLengthMismatchError):
         return EndlessData(
             f"the store sends more for its {role} metadata than that may be long: {error}",

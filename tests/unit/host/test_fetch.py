@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.private_ca import PrivateCa
 from tests.support.serve import StoreServer
 from toolkit.host import fetch
 from toolkit.host.errors import DownloadFailed, HashMismatch, UsageError
 from toolkit.host.fetch import Source, download
+from toolkit.host.metadata import MetadataFetcher, NotBelieved
 
 DATA = bytes(range(256)) * 20_000
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -98,6 +100,24 @@ def test_a_lasting_fault_is_told_at_once(
     assert str(status) in caught.value.message
     assert hint in caught.value.hint
     assert len(store.requests) == 1
+
+
+def test_a_certificate_of_an_unknown_ca_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca = PrivateCa(tmp_path)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "file").write_bytes(DATA)
+    with StoreServer(tmp_path / "store", tls=ca.server("127.0.0.1")) as store:
+        with pytest.raises(DownloadFailed) as caught:
+            get(store, tmp_path / "target")
+        assert "does not believe the certificate of https://127.0.0.1" in caught.value.message
+        assert "a private CA signed it" in caught.value.hint
+        with pytest.raises(NotBelieved):
+            MetadataFetcher().download_bytes(f"{store.url}/file", len(DATA))
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca.file))
+        get(store, tmp_path / "target")
+        assert MetadataFetcher().download_bytes(f"{store.url}/file", len(DATA)) == DATA
 
 
 def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@
 # the SHA-256 below; agentctl then installs the service in /opt/hostile and proves that it runs.
 #
 #   ./install-hostile.sh              install, or install again after a change
-#   ./install-hostile.sh status       say what runs
-#   ./install-hostile.sh uninstall    remove the service and all that it wrote
+#   ./install-hostile.sh --check      say what would be done, and change nothing
+#   ./install-hostile.sh --bundle FILE   install without a network
+#   ./install-hostile.sh --uninstall  remove the service and all that it wrote
+#   ./install-hostile.sh --help       all that it can do
 #
 # PROCESS_MANAGER=systemd|systemd-user|pm2|direct  what runs the service (default: systemd)
 #   With systemd-user: in ~/.local/share/hostile, by your own systemd, without sudo
@@ -17,8 +19,8 @@
 # STORE_HEADER_FILE=FILE  for a private store: FILE holds one line like this:
 #   Authorization: Bearer TOKEN   Its owner must be you or root, and nobody else may read or write it
 # STORE_HEADER_OVER_HTTP=1  sends it over plain http too, where the network may read it
-set -euo pipefail
 { # bash reads all of this before it runs any of it: a script that was cut off does nothing
+set -euo pipefail
 
 # Variables that the service needs; secrets are asked for without an echo. Their values are taken
 # first, since the service may call one as this script calls something of its own.
@@ -44,6 +46,9 @@ if [[ "$PROCESS_MANAGER" == systemd-user ]]; then
 else
   readonly INSTALL_DIR="${INSTALL_DIR:-/opt/hostile}"
 fi
+
+# What the options say.
+bundle='' version='' cacert='' check=''
 
 # Platform, file and SHA-256 of each tarball.
 readonly TARBALLS=(
@@ -89,9 +94,9 @@ check_system() {
       "Run it as the user who will own the service; it asks for sudo where it needs it." 11
   fi
   local tool
-  for tool in python3 sha256sum mktemp; do
+  for tool in python3 sha256sum mktemp tar; do
     command -v "$tool" >/dev/null ||
-      give_up "$tool is missing" "Install it: sudo apt-get install python3 coreutils" 10
+      give_up "$tool is missing" "Install it: sudo apt-get install python3 coreutils tar" 10
   done
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
     give_up "python3 is older than 3.10" "Use Ubuntu 22.04, Debian 12 or newer." 10
@@ -126,7 +131,27 @@ as_owner() {
 }
 
 run_curl() {
-  curl --fail --silent --show-error --retry 3 --retry-connrefused --connect-timeout 10 "$@"
+  curl --fail --silent --show-error --retry 3 --retry-connrefused --connect-timeout 10 \
+    ${cacert:+--cacert "$cacert"} "$@"
+}
+
+# Gives 60, as curl does, where the store's certificate is not believed.
+run_wget() {
+  local failed=0
+  wget --quiet --tries=3 --timeout=30 ${cacert:+--ca-certificate="$cacert"} "$@" || failed=$?
+  ((failed != 5)) || failed=60
+  return "$failed"
+}
+
+# A CA of your own signs for the store: curl, wget and agentctl are all to believe it.
+choose_ca() {
+  cacert="${cacert:-${CURL_CA_BUNDLE:-${SSL_CERT_FILE:-}}}"
+  [[ -n "$cacert" ]] || return 0
+  [[ -f "$cacert" && -r "$cacert" ]] ||
+    give_up "$cacert, which is to hold the certificate of a CA, can't be read" \
+      "Name a file in PEM form by --cacert, SSL_CERT_FILE or CURL_CA_BUNDLE." 2
+  cacert=$(realpath -- "$cacert")
+  export SSL_CERT_FILE="$cacert"
 }
 
 download() {
@@ -135,7 +160,7 @@ download() {
   elif command -v curl >/dev/null; then
     run_curl --location --output "$2" -- "$1"
   elif command -v wget >/dev/null; then
-    wget --quiet --tries=3 --timeout=30 --output-document="$2" -- "$1"
+    run_wget --output-document="$2" -- "$1"
   else
     give_up "neither curl nor wget is here" "Install one: sudo apt-get install curl" 10
   fi
@@ -195,9 +220,38 @@ curl_address() {
 
 fetch_agentctl() {
   print_info "Downloading agentctl from $STORE"
-  download "$AGENTCTL_ADDRESS" "$FOLDER/agentctl" ||
+  local failed=0
+  download "$AGENTCTL_ADDRESS" "$FOLDER/agentctl" || failed=$?
+  if ((failed == 60)); then
+    give_up "$STORE shows a certificate that this host does not believe" \
+      "Most likely a private CA signed it, which this host does not know: name the CA's certificate by --cacert FILE or SSL_CERT_FILE=FILE. Else look at the host's clock, then at what stands between it and the store." 20
+  elif ((failed != 0)); then
     give_up "$STORE/$AGENTCTL could not be downloaded" \
       "Check this host's network${STORE_HEADER_FILE:+, the header in $STORE_HEADER_FILE} and that the store serves the file, then run the script again." 20
+  fi
+}
+
+take_agentctl() {
+  print_info "Taking agentctl from $bundle"
+  local said again="Copy it again; it must be the file that toolkit bundle wrote."
+  said=$(LC_ALL=C tar --extract --to-stdout --occurrence=1 --file "$bundle" -- "$AGENTCTL" \
+    2>&1 >"$FOLDER/agentctl") && return
+  case "$said" in
+    *"No space left"* | *"Wrote only"*)
+      give_up "there is no room in $FOLDER" "Make room, or name another folder by TMPDIR=DIR." 22
+      ;;
+    *"does not look like"* | *"Unexpected EOF"*)
+      give_up "$bundle is damaged, or was cut off" "$again" 21
+      ;;
+    *"Not found in archive"*)
+      give_up "$bundle does not hold $AGENTCTL, which this script installs with" \
+        "Use the script that is in the bundle: tar -xf $bundle install-$NAME.sh" 21
+      ;;
+    *) give_up "$bundle can't be read: ${said%%$'\n'*}" "$again" 21 ;;
+  esac
+}
+
+check_agentctl() {
   if ! sha256sum --check --status <<<"$AGENTCTL_SHA256  $FOLDER/agentctl"; then
     give_up "agentctl is not the file that this script was made for (its SHA-256 differs)" \
       "Do not install from this store before you know why; then get a new script." 21
@@ -214,7 +268,7 @@ is_secret() {
 
 # Asks for what is required and was not given, also when the script itself comes through a pipe.
 ask_settings() {
-  if ((${#SETTINGS[@]} > 0)) || [[ -e "$INSTALL_DIR/.env" ]]; then
+  if ((${#SETTINGS[@]} > 0)) || [[ -n "$check" || -e "$INSTALL_DIR/.env" ]]; then
     return
   fi
   local variable
@@ -249,24 +303,58 @@ settings() {
   done
 }
 
+# A run that was killed could not remove its folder; what runs still keeps its own.
+make_folder() {
+  local left pid
+  for left in "${TMPDIR:-/tmp}/install-$NAME".*; do
+    pid=${left#"${TMPDIR:-/tmp}/install-$NAME."}
+    pid=${pid%%.*}
+    [[ ! -d "$left" || -L "$left" || ! -O "$left" || -d "/proc/$pid" ]] || rm -rf -- "$left"
+  done
+  FOLDER=$(mktemp -d "${TMPDIR:-/tmp}/install-$NAME.$$.XXXXXXXX") ||
+    give_up "no folder could be made in ${TMPDIR:-/tmp}" \
+      "Make room there, or name another folder by TMPDIR=DIR." 22
+  trap 'rm -rf -- "$FOLDER"' EXIT
+}
+
+check_bundle() {
+  [[ -n "$bundle" ]] || return 0
+  [[ -f "$bundle" && -r "$bundle" ]] ||
+    give_up "$bundle can't be read" "Name the file that toolkit bundle wrote." 2
+  bundle=$(realpath -- "$bundle")
+}
+
 install_agent() {
   check_system
+  check_bundle
+  choose_ca
   check_rights
-  check_header_file
+  [[ -n "$bundle" ]] || check_header_file
   ask_settings
-  FOLDER=$(mktemp -d)
-  trap 'rm -rf -- "$FOLDER"' EXIT
-  fetch_agentctl
-  local arguments=(install "$NAME" --service "$SERVICE" --version "$VERSION" --store "$STORE"
+  make_folder
+  if [[ -n "$bundle" ]]; then take_agentctl; else fetch_agentctl; fi
+  check_agentctl
+  local arguments=(install "$NAME" --service "$SERVICE" --store "$STORE"
     --process-manager "$PROCESS_MANAGER" --home "$INSTALL_DIR" --user "$(id -un)" --settings-stdin)
+  arguments+=(--version "$VERSION")
   local index
   for ((index = 0; index < ${#TARBALLS[@]}; index += 3)); do
     arguments+=(--tarball "${TARBALLS[@]:index:3}")
   done
+  [[ -z "$check" ]] || arguments+=(--check)
+  if [[ -n "$bundle" ]]; then
+    settings | as_owner python3 "$FOLDER/agentctl" "${arguments[@]}" --bundle "$bundle"
+  else
+    run_agentctl "${arguments[@]}"
+  fi
+  [[ -n "$check" ]] || finish
+}
+
+run_agentctl() {
+  local arguments=()
   [[ -z "$STORE_HEADER_FILE" ]] || arguments+=(--store-header-file "$STORE_HEADER_FILE")
   [[ "$STORE_HEADER_OVER_HTTP" != 1 ]] || arguments+=(--store-header-over-http)
-  settings | as_owner python3 "$FOLDER/agentctl" "${arguments[@]}"
-  finish
+  settings | as_owner python3 "$FOLDER/agentctl" "$@" ${arguments[@]+"${arguments[@]}"}
 }
 
 finish() {
@@ -303,15 +391,61 @@ finish() {
   fi
 }
 
+print_help() {
+  printf 'Installs %s %s on this host.\n\n' "$NAME" "$VERSION"
+  printf '  %-14s  %s\n' \
+    '(nothing)' 'install, or install again after a change' \
+    '--check' 'say what would be done, and change nothing' \
+    '--version X' 'refuse to install any other version than X' \
+    '--bundle FILE' 'take all from FILE, which toolkit bundle wrote, not from the network' \
+    '--cacert FILE' 'believe the CA in FILE; also SSL_CERT_FILE=FILE, CURL_CA_BUNDLE=FILE' \
+    'status' 'say what runs' \
+    'uninstall' 'remove the service and all that it wrote; also --uninstall' \
+    '' 'with --keep-data: all but .env, logs/ and workspace/' \
+    '--help' 'say this'
+  printf '\nThrough a pipe: curl -fsSL ADDRESS | bash -s -- --check\n'
+  printf 'Variables such as PROCESS_MANAGER are explained at the head of the script.\n'
+}
+
+parse_options() {
+  while (($# > 0)); do
+    case "$1" in
+      --check) check=yes && shift ;;
+      --help | -h) print_help && exit ;;
+      --bundle=?* | --version=?* | --cacert=?*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+      --bundle | --version | --cacert)
+        [[ -n "${2:-}" ]] || give_up "$1 needs a value" "Run it with --help" 2
+        printf -v "${1#--}" '%s' "$2"
+        shift 2
+        ;;
+      *) give_up "$1 is unknown" "Run it with --help" 2 ;;
+    esac
+  done
+  [[ -z "$version" || "$version" == "$VERSION" ]] ||
+    give_up "this script installs $NAME $VERSION, not $version" \
+      "Get the script of $version, or that of a channel, which takes any version." 2
+}
+
+# status and uninstall are what the installed agentctl does.
+hand_over() {
+  [[ -e "$INSTALL_DIR/agentctl" ]] ||
+    give_up "$SERVICE is not installed: there is no $INSTALL_DIR/agentctl" "Install it: $0" 4
+  as_owner "$INSTALL_DIR/agentctl" "$@"
+}
+
 main() {
   case "${1:-install}" in
-    install) install_agent ;;
-    status | uninstall)
-      [[ -e "$INSTALL_DIR/agentctl" ]] ||
-        give_up "$SERVICE is not installed: there is no $INSTALL_DIR/agentctl" "Install it: $0" 4
-      as_owner "$INSTALL_DIR/agentctl" "$@"
+    install)
+      parse_options "${@:2}"
+      install_agent
       ;;
-    *) give_up "$1 is unknown" "Use one of: install, status, uninstall" 2 ;;
+    status | uninstall) hand_over "$@" ;;
+    --uninstall) hand_over uninstall "${@:2}" ;;
+    --* | -h)
+      parse_options "$@"
+      install_agent
+      ;;
+    *) give_up "$1 is unknown" "Use one of: install, status, uninstall, --help" 2 ;;
   esac
 }
 
