@@ -18,15 +18,19 @@ from toolkit.host import cli_person
 from toolkit.host.address import public
 from toolkit.host.arguments import build_parser
 from toolkit.host.choice import Wanted
+from toolkit.host.cli_follow import RUNS as PULL
+from toolkit.host.cli_follow import Unless, nothing_done, run_follow, run_unattended
 from toolkit.host.cli_upgrade import as_install, run_history, run_rollback, run_settle
 from toolkit.host.console import clock, now, speaking
 from toolkit.host.direct import supervise
 from toolkit.host.envfile import parse_env, parse_settings
 from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted, UsageError
+from toolkit.host.holds import refuse_pinned
 from toolkit.host.install import install, require_ours
 from toolkit.host.layout import Layout
 from toolkit.host.locate import Located, parse_addresses, pinned, trusted
 from toolkit.host.lock import locked
+from toolkit.host.meter import metered
 from toolkit.host.preview import preview
 from toolkit.host.release import default_home
 from toolkit.host.request import Request, Say, Trying
@@ -76,19 +80,23 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _install(arguments: argparse.Namespace) -> int:
+def _install(arguments: argparse.Namespace, unless: Unless = lambda _: None) -> int:
+    """Install, unless a reason speaks against what was found."""
     service = arguments.service or arguments.name
     home = (arguments.home or Path(default_home(service))).absolute()
     arguments.addresses, settings = _from_stdin(arguments)
     say = speaking(quiet=arguments.json)
     layout = Layout(home)
-    header = sending(arguments.store_header_file, arguments.store)
     if arguments.check:
-        with header:
-            return _check(arguments, home, settings, say)
-    with header, locked(layout), _left_as_found(layout):
+        with _reaching(arguments):
+            return _check(arguments, home, settings, say, unless)
+    with _reaching(arguments), locked(layout), _left_as_found(layout):
         require_ours(layout)
-        request = _request(arguments, home, _locate(arguments, home, say), settings)
+        located = _locate(arguments, home, say)
+        why = unless(located)
+        if why is not None:
+            return nothing_done(arguments, why)
+        request = _request(arguments, home, located, settings)
         changed = install(request, say, now)
     if arguments.json:
         outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
@@ -101,14 +109,41 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 def _upgrade(arguments: argparse.Namespace) -> int:
+    if arguments.unattended:
+        return run_unattended(arguments, _install)
     return _install(as_install(arguments))
 
 
-def _check(arguments: argparse.Namespace, home: Path, settings: dict[str, str], say: Say) -> int:
+def _follow(arguments: argparse.Namespace) -> int:
+    return run_follow(arguments, _look_up)
+
+
+def _look_up(arguments: argparse.Namespace) -> Located:
+    with _reaching(arguments):
+        return _locate(arguments, arguments.home.absolute(), speaking(quiet=False))
+
+
+@contextmanager
+def _reaching(arguments: argparse.Namespace) -> Iterator[None]:
+    """Let what is fetched in the block reach the store as the call wants."""
+    with (
+        sending(arguments.store_header_file, arguments.store),
+        metered(arguments.max_rate),
+    ):
+        yield
+
+
+def _check(
+    arguments: argparse.Namespace, home: Path, settings: dict[str, str], say: Say, unless: Unless
+) -> int:
     """Print what would be done; a folder that is not there is not made for it."""
     with tempfile.TemporaryDirectory() as nothing:
         known = home if home.is_dir() else Path(nothing)
         located = _locate(arguments, known, say)
+    why = unless(located)
+    if why is not None:
+        return nothing_done(arguments, why)
+    refuse_pinned(Layout(home), located.version)
     found = preview(_request(arguments, home, located, settings), Layout(home))
     if arguments.json:
         print(json.dumps(asdict(found)))
@@ -218,5 +253,7 @@ RUNS = {
     "uninstall": _uninstall,
     "supervise": _supervise,
     "exec": _exec,
+    "follow": _follow,
+    **PULL,
     **cli_person.RUNS,
 }

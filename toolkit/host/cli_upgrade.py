@@ -6,6 +6,7 @@ import argparse
 import json
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from toolkit.host.console import now, speaking
 from toolkit.host.errors import Busy, NotPermitted, UsageError
@@ -49,7 +50,7 @@ def as_install(arguments: argparse.Namespace) -> argparse.Namespace:
         "channel": channel,
         "followed": arguments.channel or state.channel,
         "store": state.store,
-        "store_header_file": arguments.store_header_file or state.header_file,
+        "store_header_file": arguments.store_header_file or _path(state.header_file),
         "root": root,
         "process_manager": state.manager,
         "user": state.user,
@@ -57,6 +58,10 @@ def as_install(arguments: argparse.Namespace) -> argparse.Namespace:
         "settings_stdin": False,
     }
     return argparse.Namespace(**{**vars(arguments), **named})
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def installed(layout: Layout) -> State:
