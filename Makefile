@@ -37,11 +37,12 @@ lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
 .PHONY: bench
-bench: setup ## measure packing, deltas, trust and uploads against their peers
+bench: setup ## measure packing, deltas, trust and uploads against their peers, and simulate a fleet
 	$(PYTHON) -m bench.pack
 	$(PYTHON) -m bench.oclif
 	$(PYTHON) -m bench.delta
 	$(PYTHON) -m bench.refresh
+	$(PYTHON) -m bench.follow
 	$(PYTHON) -m bench.upload
 
 .PHONY: lock
