@@ -36,6 +36,18 @@ packages: ## install the Debian packages that the tests need, where that is allo
 lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
+.PHONY: crash
+crash: packages setup ## kill agentctl, and the host, at every step of every verb (an hour)
+	CRASH_POINTS=all $(PYTHON) -m pytest tests/e2e/test_crash_on_hosts.py $(ARGS)
+
+.PHONY: faults
+faults: packages setup ## eight bad releases in two ways, with real watch windows (an hour)
+	FAULT_SECONDS=60 $(PYTHON) -m pytest -s tests/e2e/test_faults_on_hosts.py $(ARGS)
+
+.PHONY: upgrades
+upgrades: packages setup ## 200 upgrades with store and controller failing 30 s at a time (an hour)
+	UPGRADES=200 OUTAGE=30 $(PYTHON) -m pytest -s tests/e2e/test_unsteady_on_hosts.py $(ARGS)
+
 .PHONY: bench
 bench: setup ## measure packing, deltas, trust and uploads against their peers, and simulate a fleet
 	$(PYTHON) -m bench.pack

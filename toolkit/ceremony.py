@@ -76,8 +76,13 @@ def begin(
     """
     roles = tuple(dict.fromkeys((ENGINE, *wanted.agents)))
     ring.prepare_folder()
-    if (ring.folder / ROOT_FILE).exists() and load(at.store, ring.trusted_root()):
+    toml = ring.project / FILE
+    there = (ring.folder / ROOT_FILE).exists() and load(at.store, ring.trusted_root())
+    if there and _names_keys(toml):
         raise _begun(at)
+    if there:  # it was interrupted at its last step
+        _name_in(toml)
+        return there
     _refuse_to_start_over(at)
     public = {
         role: _some(ring, role, wanted.root_keys if role == ROOT else 1, new_passphrase)
@@ -88,56 +93,70 @@ def begin(
         repository = create(at, root, new_targets({role: public[role] for role in roles}))
     except ConflictError as error:
         raise _begun(at) from error
-    _name_in(ring.project / FILE)
+    _name_in(toml)
     return repository
 
 
 def show(at: Publisher, ring: Keyring) -> tuple[RoleKeys, ...]:
+    """Say of each role of the store who signs for it and until when."""
+    return describe(ring, require(at.store, ring.trusted_root()))
+
+
+def describe(ring: Keyring, repository: Repository) -> tuple[RoleKeys, ...]:
     """Say of each role who signs for it and until when."""
-    repository = require(at.store, ring.trusted_root())
     return tuple(
         _role_keys(ring, repository.delegation(role), payload.version, payload.expires)
         for role, payload in repository.payloads()
     )
 
 
-def add(
-    at: Publisher, ring: Keyring, role: str, uris: Sequence[str], threshold: int | None
-) -> Repository:
+def adding(ring: Keyring, role: str, uris: Sequence[str]) -> KeyChange:
     """Let the signers `uris` sign for `role` too, which is made where it is an agent's new one."""
-    added = tuple(ring.add(role, uri) for uri in uris)
-    return _change(at, ring, [KeyChange(role, add=added, threshold=threshold)])
+    return KeyChange(role, add=tuple(ring.add(role, uri) for uri in uris))
 
 
-def add_new(
-    at: Publisher, ring: Keyring, role: str, new_passphrase: NewPassphrase, threshold: int | None
-) -> Repository:
+def adding_new(ring: Keyring, role: str, new_passphrase: NewPassphrase) -> KeyChange:
     """Make a key and let it sign for `role` too."""
-    _ready(at, ring, [role])
-    key = _make(ring, role, new_passphrase)
-    return _change(at, ring, [KeyChange(role, add=(key,), threshold=threshold)])
+    return KeyChange(role, add=(_make(ring, role, new_passphrase),))
 
 
-def revoke(
-    at: Publisher, ring: Keyring, role: str, keyids: Sequence[str], threshold: int | None
-) -> Repository:
+def revoking(current: Repository, role: str, keyids: Sequence[str]) -> KeyChange:
     """Let keys of `role`, named by the beginnings of their ids, sign no more."""
-    current = require(at.store, ring.trusted_root())
-    gone = tuple(revocable(current, role, keyid) for keyid in keyids)
-    return _change(at, ring, [KeyChange(role, revoke=gone, threshold=threshold)])
+    return KeyChange(role, revoke=tuple(revocable(current, role, keyid) for keyid in keyids))
 
 
-def rotate(
-    at: Publisher, ring: Keyring, roles: Sequence[str], new_passphrase: NewPassphrase
-) -> Repository:
-    """Put new keys in the place of all keys of `roles`, in one change."""
-    current = _ready(at, ring, roles)
+def rotating(
+    current: Repository, ring: Keyring, roles: Sequence[str], new_passphrase: NewPassphrase
+) -> Sequence[KeyChange]:
+    """Put new keys in the place of all keys of `roles`."""
     olds = {role: tuple(keys_of(current, role)) for role in roles}
     changes = []
     for role, old in olds.items():
         new = tuple(_make(ring, role, new_passphrase) for _ in old)
         changes.append(KeyChange(role, add=new, revoke=old))
-    return _change(at, ring, changes)
+    return changes
+
+
+def ready(current: Repository, ring: Keyring, roles: Sequence[str]) -> None:
+    """Open the keys that a change of `roles` needs, before any new key is made.
+
+    Raises SigningError where one is missing.
+    """
+    top = any(role in TOP_LEVEL for role in roles)
+    agents = any(role not in TOP_LEVEL for role in roles)
+    needed = [*([ROOT] if top else []), *([TARGETS] if agents and TARGETS not in roles else [])]
+    for role in (*needed, *(role for role in ONLINE if role not in roles)):
+        require_at_hand(current.delegation(role), ring.signers)
+
+
+def change(at: Publisher, ring: Keyring, changes: Sequence[KeyChange]) -> Repository:
+    """Publish changes of who may sign, all in one; gives the new set.
+
+    Raises SigningError where a key is missing, and as `toolkit.repository.update`.
+    """
+    changed = update(at, lambda repository: change_keys(repository, changes))
+    ring.trust(changed.root.to_bytes())
+    return changed
 
 
 def _some(
@@ -171,23 +190,6 @@ def _first_root(
     root = sign(payload, [delegation(ROOT, payload, None)], ring.signers)
     ring.trust(root.to_bytes())
     return root
-
-
-def _ready(at: Publisher, ring: Keyring, roles: Sequence[str]) -> Repository:
-    """Open the keys that a change of `roles` needs, before any new key is made."""
-    current = require(at.store, ring.trusted_root())
-    top = any(role in TOP_LEVEL for role in roles)
-    agents = any(role not in TOP_LEVEL for role in roles)
-    needed = [*([ROOT] if top else []), *([TARGETS] if agents and TARGETS not in roles else [])]
-    for role in (*needed, *(role for role in ONLINE if role not in roles)):
-        require_at_hand(current.delegation(role), ring.signers)
-    return current
-
-
-def _change(at: Publisher, ring: Keyring, changes: Sequence[KeyChange]) -> Repository:
-    changed = update(at, lambda repository: change_keys(repository, changes))
-    ring.trust(changed.root.to_bytes())
-    return changed
 
 
 def _role_keys(ring: Keyring, by: Delegation, version: int, expires: datetime) -> RoleKeys:
@@ -225,10 +227,14 @@ def _refuse_to_start_over(at: Publisher) -> None:
 
 def _name_in(file: Path) -> None:
     """Add [trust] to toolkit.toml, where it is not there."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    if not any(line.strip().startswith("[trust") for line in text.splitlines()):
+    if not _names_keys(file):
         with file.open("a", encoding="utf-8") as toml:
             toml.write(TABLE)
+
+
+def _names_keys(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return any(line.strip().startswith("[trust") for line in text.splitlines())
 
 
 def notes(repository: Repository) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from toolkit.errors import ChannelError, NotFoundError
 from toolkit.host.target import ALL, Rollout, Target
 from toolkit.trust.catalog import Catalog, Listed, Move
 
-PROMOTE, ROLLBACK, YANK = "promote", "rollback", "yank"
+PROMOTE, ROLLBACK, YANK, UNYANK = "promote", "rollback", "yank", "unyank"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def promote(catalog: Catalog, version: str, channel: str, percent: int, now: dat
         raise ChannelError(
             f"{catalog.agent} {version} was yanked",
             why=reason,
-            hint="release the mended agent under a new version",
+            hint="release the mended agent under a new version; if the yank was a mistake: "
+            f"toolkit yank {catalog.agent} {version} --undo",
         )
     at = pointer(catalog, channel)
     if at.version == version and percent < ALL:
@@ -114,16 +115,21 @@ def promote(catalog: Catalog, version: str, channel: str, percent: int, now: dat
     return _point(catalog, replace(at, staged=version, rollout=Rollout(percent, start)), move)
 
 
-def rollback(catalog: Catalog, channel: str, now: datetime) -> Catalog:
+def rollback(catalog: Catalog, channel: str, now: datetime, bad: str | None = None) -> Catalog:
     """Take a staged rollout back, else point `channel` at the version that it pointed at before.
 
-    Versions that were yanked or pruned are passed over.
+    Versions that were yanked or pruned are passed over. With `bad`, nothing is done where the
+    channel does not have that version: so it can be run again.
 
     Raises NotFoundError for an unknown channel, ChannelError where there was nothing before.
     """
     at = pointer(catalog, channel)
     if at.version is None and at.staged is None:
         raise _no_channel(catalog, channel)
+    if bad is not None:
+        _require(catalog, bad)
+        if (at.staged or at.version) != bad:
+            return catalog
     if at.staged is not None:
         move = Move(_iso(now), ROLLBACK, at.version or "", channel, ALL)
         return _point(catalog, Pointer(channel, at.version), move)
@@ -161,12 +167,39 @@ def yank(catalog: Catalog, version: str, reason: str, now: datetime) -> Catalog:
     return changed
 
 
+def unyank(catalog: Catalog, version: str, now: datetime) -> Catalog:
+    """Let hosts install `version` again; channels stay where they are.
+
+    Raises NotFoundError for an unknown version.
+    """
+    _require(catalog, version)
+    if catalog.yanked(version) is None:
+        return catalog
+    cleared = {one.path: replace(one.target, yanked=None) for one in catalog.of(version)}
+    return catalog.retarget(cleared, Move(_iso(now), UNYANK, version))
+
+
 def previous(catalog: Catalog, channel: str) -> str | None:
     """Find the version that `channel` pointed at before, as far as it can be installed still."""
     at = pointer(catalog, channel).version
     good = {version for version in catalog.versions if catalog.yanked(version) is None}
     earlier = (version for version in reversed(_trail(catalog, channel)) if version != at)
     return next((version for version in earlier if version in good), None)
+
+
+def recent(catalog: Catalog, channel: str) -> tuple[str, ...]:
+    """Give the versions that hosts of `channel` may have, the newest move first.
+
+    Those that it was rolled back from are among them, since hosts may not have followed yet.
+
+    Raises NotFoundError for an unknown channel.
+    """
+    moves = [move for move in catalog.moves if move.channel == channel and move.version]
+    if not moves:
+        raise _no_channel(catalog, channel)
+    there = set(catalog.versions)
+    found = dict.fromkeys(move.version for move in reversed(moves))
+    return tuple(version for version in found if version in there)
 
 
 def spare(catalog: Catalog, keep: int) -> tuple[str, ...]:

@@ -5,16 +5,14 @@ What has a version in its name is written once; the timestamp goes up last, by c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import replace
 
-from securesystemslib.signer import Signer
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, T, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from toolkit import metadata_files as files
 from toolkit.errors import ConflictError, MissingKeysError, TrustError
+from toolkit.metadata_set import Publisher, Writing, version_of, write_set
 from toolkit.store import Store
 from toolkit.trust import sign
 from toolkit.trust.expiry import due
@@ -25,36 +23,13 @@ from toolkit.trust.model import (
     TIMESTAMP,
     Delegation,
     Draft,
-    Lifetimes,
     Repository,
     delegated,
     delegation,
 )
+from toolkit.uploads import Absent, Unchanged, Upload
 
 TRIES = 5
-
-
-class Signers(Protocol):
-    """What publishing needs of a project's keys (`toolkit.keyring.Keyring`)."""
-
-    @property
-    def lifetimes(self) -> Lifetimes:
-        """How long what is signed holds."""
-
-    def trusted_root(self) -> bytes:
-        """Read the root that this project trusts to begin with."""
-
-    def signers(self, delegation: Delegation) -> Sequence[Signer]:
-        """Open the keys of the delegation that are at hand."""
-
-
-@dataclass(frozen=True)
-class Publisher:
-    """Where metadata is published, who signs it, and when."""
-
-    store: Store
-    signers: Signers
-    now: datetime
 
 
 def create(at: Publisher, root: Metadata[Root], targets: Targets) -> Repository:
@@ -66,7 +41,7 @@ def create(at: Publisher, root: Metadata[Root], targets: Targets) -> Repository:
     """
     files.write_root(at.store, root)
     roles = {role: Targets() for role in delegated(targets)}
-    return _write_set(at, _nothing(root), Draft({TARGETS: targets, **roles}))
+    return write_set(at, _nothing(root), Draft({TARGETS: targets, **roles}))
 
 
 def commit(at: Publisher, current: Repository, draft: Draft) -> Repository:
@@ -78,7 +53,22 @@ def commit(at: Publisher, current: Repository, draft: Draft) -> Repository:
     if draft.root is not None:
         return _commit_root(at, current, draft, draft.root)
     _refuse_expired(at, current, draft)
-    return _write_set(at, current, draft)
+    return write_set(at, current, draft)
+
+
+def foresee(store: Store, current: Repository, draft: Draft) -> tuple[Upload, ...]:
+    """Give the files that `commit` would write of a draft without a root, in order and empty."""
+    if draft.empty:
+        return ()
+    names = store.names(f"{files.FOLDER}/")
+    roles = (*draft.roles, *([SNAPSHOT] if draft.roles or draft.snapshot else []))
+    versions = {role: files.next_version(names, role, version_of(current, role)) for role in roles}
+    named = [f"{version}.{role}.json" for role, version in versions.items()]
+    swap = Unchanged(current.etag) if current.etag else Absent()
+    return (
+        *(files.unwritten(name, Absent()) for name in named),
+        files.unwritten(files.TIMESTAMP_FILE, swap),
+    )
 
 
 def rebuild(at: Publisher) -> Repository:
@@ -114,53 +104,7 @@ def rebuild(at: Publisher) -> Repository:
         {role: one.metadata for role, one in found.items()},
         there[1] if there else None,
     )
-    return _write_set(at, current, Draft(snapshot=True))
-
-
-def _write_set(
-    at: Publisher, current: Repository, draft: Draft, roots: Sequence[Root] = ()
-) -> Repository:
-    """Write what changes: targets, roles, the snapshot, and the timestamp last of all.
-
-    `roots` are those whose keys must have signed; without any, the current one.
-    """
-    roots = roots or (current.root.signed,)
-    targets = draft.roles.get(TARGETS, current.targets.signed)
-
-    def next_of(role: str, payload: T, version: int) -> files.Written[T]:
-        by = [delegation(role, root, targets) for root in roots]
-
-        def make(number: int) -> Metadata[T]:
-            new = sign.prepare(payload, number, at.signers.lifetimes, role, at.now)
-            return sign.sign(new, by, at.signers.signers)
-
-        if role == TIMESTAMP:
-            metadata = make(version)
-            return files.Written(metadata, metadata.to_bytes())
-        return files.write_next(at.store, role, version, make)
-
-    written = {
-        role: next_of(role, payload, _version(current, role) + 1)
-        for role, payload in draft.roles.items()
-    }
-    snapshot, described = current.snapshot, current.timestamp.signed.snapshot_meta
-    if written or draft.snapshot:
-        meta = {role: _described(one) for role, one in written.items()}
-        payload = sign.new_snapshot(snapshot.signed, meta)
-        new = next_of(SNAPSHOT, payload, snapshot.signed.version + 1)
-        snapshot, described = new.metadata, _described(new)
-    stamp = sign.new_timestamp(current.timestamp.signed, described)
-    timestamp = next_of(TIMESTAMP, stamp, current.timestamp.signed.version + 1).metadata
-    etag = files.write_timestamp(at.store, timestamp, current.etag)
-    fresh = {role: one.metadata for role, one in written.items()}
-    return Repository(
-        current.root,
-        fresh.pop(TARGETS, current.targets),
-        snapshot,
-        timestamp,
-        {**current.roles, **fresh},
-        etag,
-    )
+    return write_set(at, current, Draft(snapshot=True))
 
 
 def _commit_root(at: Publisher, current: Repository, draft: Draft, payload: Root) -> Repository:
@@ -171,28 +115,38 @@ def _commit_root(at: Publisher, current: Repository, draft: Draft, payload: Root
     new root goes up first: until the timestamp follows, hosts that look refuse it, and come back.
     """
     old = current.root.signed
-    new = sign.prepare(payload, old.version + 1, at.signers.lifetimes, ROOT, at.now)
-    both = [delegation(ROOT, each, None) for each in (old, new)]
-    root = sign.sign(new, both, at.signers.signers)
+    root = _next_root(at, old, draft, payload)
+    new = root.signed
     top = [
         role for role in (TARGETS, SNAPSHOT, TIMESTAMP) if role != TARGETS or TARGETS in draft.roles
     ]
     for role in top:
-        sign.require_at_hand(delegation(role, new, None), at.signers.signers)
-    rest = draft
-    if all(_has_keys(at, delegation(role, old, None)) for role in top):
-        current = _write_set(at, current, replace(draft, snapshot=True), (old, new))
+        _require_keys(at, delegation(role, new, None), draft)
+    rest, written = draft, None
+    if all(_has_keys(at, delegation(role, old, None), draft) for role in top):
+        current = write_set(at, current, replace(draft, snapshot=True), (old, new))
         rest = Draft()
+    else:
+        # Where this ends right after the new root, `rebuild` finds what the new keys have signed.
+        written = Writing(at, current, draft, (new,)).roles()
     files.write_root(at.store, root)
-    return _settle(at, replace(current, root=root), replace(rest, root=None, snapshot=True), old)
+    rest = replace(rest, root=None, snapshot=True)
+    return _settle(at, replace(current, root=root), rest, old, written)
 
 
-def _settle(at: Publisher, current: Repository, draft: Draft, old: Root) -> Repository:
+def _settle(
+    at: Publisher,
+    current: Repository,
+    draft: Draft,
+    old: Root,
+    written: Mapping[str, files.Written[Targets]] | None,
+) -> Repository:
     """Sign by the new root's keys alone, also where somebody publishes at the same time."""
     for _ in range(TRIES):
         try:
-            return _write_set(at, current, draft)
+            return write_set(at, current, draft, written=written)
         except ConflictError:
+            written = None
             newer = files.load(at.store, at.signers.trusted_root(), also=(old,))
             current = newer or replace(current, etag=None)
             # An agent's files may be newer than those of the draft, which changes keys alone.
@@ -207,9 +161,29 @@ def _settle(at: Publisher, current: Repository, draft: Draft, old: Root) -> Repo
     )
 
 
-def _has_keys(at: Publisher, by: Delegation) -> bool:
-    try:
+def _next_root(at: Publisher, old: Root, draft: Draft, payload: Root) -> Metadata[Root]:
+    """Give the new root, signed by the keys of both: here, or by others before."""
+    root = draft.signed.get(ROOT)
+    if root is None:
+        new = sign.prepare(payload, old.version + 1, at.signers.lifetimes, ROOT, at.now)
+        both = [delegation(ROOT, each, None) for each in (old, new)]
+        return sign.sign(new, both, at.signers.signers)
+    for each in (old, payload):
+        sign.require(root, delegation(ROOT, each, None))
+    return root
+
+
+def _require_keys(at: Publisher, by: Delegation, draft: Draft) -> None:
+    """Raise MissingKeysError unless the role was signed for already, or can be."""
+    if by.role in draft.signed:
+        sign.require(draft.signed[by.role], by)
+    else:
         sign.require_at_hand(by, at.signers.signers)
+
+
+def _has_keys(at: Publisher, by: Delegation, draft: Draft) -> bool:
+    try:
+        _require_keys(at, by, draft)
     except MissingKeysError:
         return False
     return True
@@ -237,14 +211,6 @@ def _nothing(root: Metadata[Root]) -> Repository:
         Metadata(sign.unpublished(Timestamp())),
         {},
     )
-
-
-def _version(current: Repository, role: str) -> int:
-    return current.payload(role).version if role == TARGETS or role in current.roles else 0
-
-
-def _described(one: files.Written[T]) -> MetaFile:
-    return sign.described(one.metadata.signed.version, one.data)
 
 
 def _claimed_version(data: bytes) -> int:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import toolkit
 from toolkit import git, lock_files
 from toolkit.dist import publish, withdraw, write_text
 from toolkit.host.tarwriter import Digest
-from toolkit.provenance import Origin, envelope, statement
+from toolkit.provenance import Origin, statement
 from toolkit.record import Description, Record, dump_description
 from toolkit.spec import NoRuntime
 from toolkit.tree import Job
-
-if TYPE_CHECKING:
-    from securesystemslib.signer import Signer
 
 
 def forms(record: Record) -> dict[str, Digest]:
@@ -27,12 +23,10 @@ def forms(record: Record) -> dict[str, Digest]:
     return {**found, artifact.zstd: archive.zstd} if archive.zstd else found
 
 
-def write_companions(
-    record: Record, origin: Origin, out: Path, signer: Signer | None
-) -> Iterator[Path]:
+def write_companions(record: Record, origin: Origin, out: Path) -> Iterator[Path]:
     """Write them into `out`, where the tarball stands; gives every path, the tarball's first.
 
-    `signer` signs the provenance.
+    Nothing is signed: who builds needs no key, and the bytes do not depend on one.
     """
     artifact = record.artifact
     for name, digest in forms(record).items():
@@ -51,7 +45,7 @@ def write_companions(
     text = statement(origin, {name: digest.sha256 for name, digest in files.items()})
     description = Description(artifact, origin.epoch, record.archive.tar, files)
     yield write_text(out / artifact.sbom, record.sbom)
-    yield write_text(out / artifact.provenance, envelope(text, signer) if signer else text)
+    yield write_text(out / artifact.provenance, text)
     yield write_text(out / artifact.description, dump_description(description))
 
 

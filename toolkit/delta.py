@@ -50,12 +50,16 @@ class Made:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which deltas to make: to `version` of `name`, from `bases`, or from the `last` versions."""
+    """Which deltas to make: to `version` of `name`, from `bases`, or from the `last` versions.
+
+    With `recent`, the last ones are those of it, the newest first, that the folder has.
+    """
 
     name: str
     version: str
     bases: tuple[str, ...] = ()
     last: int = 3
+    recent: tuple[str, ...] | None = None
 
 
 def make_deltas(wanted: Wanted, dist: Path, progress: Progress) -> Iterator[Made]:
@@ -89,9 +93,13 @@ def _bases(wanted: Wanted, artifact: Artifact, dist: Path) -> Sequence[Artifact]
     for version in wanted.bases:
         if version not in there:
             raise _missing(wanted.name, version, dist)
-    older = [v for v in there if version_order(v) < version_order(wanted.version)]
-    newest = sorted(older, key=version_order, reverse=True)[: wanted.last]
-    return [there[version] for version in (wanted.bases or newest) if version != wanted.version]
+    if wanted.recent is None:
+        older = [v for v in there if version_order(v) < version_order(wanted.version)]
+        newest = sorted(older, key=version_order, reverse=True)
+    else:
+        newest = [v for v in wanted.recent if v in there and v != wanted.version]
+    chosen = wanted.bases or newest[: wanted.last]
+    return [there[version] for version in chosen if version != wanted.version]
 
 
 def _versions(artifact: Artifact, dist: Path) -> Iterator[str]:

@@ -73,13 +73,14 @@ class VariablesFact:
 
 @dataclass(frozen=True)
 class UnitFact:
-    """A systemd unit; `installed` and `released` are its text in /etc and in the release."""
+    """A systemd unit; `installed` and `released` are its text at `path` and in the release."""
 
     file: str
     enabled: str
     stale: bool
     installed: str | None
     released: str | None
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class ServiceFact:
     """What the process manager says; `pid` is 0 where there is no process.
 
     `status` is systemd's ActiveState, PM2's status, or alive/dead of a process id in a file;
-    `restarts` is None where there is no count; `boot` says whether PM2's own unit is enabled.
+    `restarts` is None where there is no count; `boot` says whether PM2's own unit, or
+    a user's lingering, is enabled.
     """
 
     status: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Generic, TypeVar
 
 from tuf.api.metadata import Metadata, Root, Snapshot, T, Targets, Timestamp
@@ -13,8 +14,17 @@ from tuf.api.serialization import DeserializationError
 from toolkit.errors import ConflictError, TrustError
 from toolkit.store import Store
 from toolkit.trust import verify
-from toolkit.trust.model import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, Repository, delegated
-from toolkit.uploads import Absent, Precondition, Unchanged, of_bytes
+from toolkit.trust.model import (
+    ROOT,
+    SNAPSHOT,
+    TARGETS,
+    TIMESTAMP,
+    Delegation,
+    Repository,
+    delegated,
+)
+from toolkit.trust.sign import require
+from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes
 
 FOLDER = "metadata"
 TIMESTAMP_FILE = f"{TIMESTAMP}.json"
@@ -172,6 +182,18 @@ def versions(names: Iterable[str], role: str) -> list[int]:
     return [int(match[1]) for match in found if match]
 
 
+def next_version(names: Iterable[str], role: str, current: int) -> int:
+    """Give the first version of the role's metadata after `current` that is free."""
+    taken = set(versions(names, role))
+    return next(number for number in count(current + 1) if number not in taken)
+
+
+def unwritten(file: str, only_if: Precondition) -> Upload:
+    """Give the upload of a file below metadata/ that has no bytes yet, nor a hash."""
+    empty = of_bytes(f"{FOLDER}/{file}", b"", immutable=file != TIMESTAMP_FILE)
+    return replace(empty, only_if=only_if, sha256="")
+
+
 def write_next(
     store: Store, role: str, version: int, make: Callable[[int], Metadata[T]]
 ) -> Written[T]:
@@ -199,6 +221,25 @@ def write_next(
         why=f"{_MAX_LEFTOVERS} versions after the current one are taken",
         hint="find out who writes to the store; docs/keys.md, Recovery",
     )
+
+
+def write_signed(
+    store: Store, role: str, metadata: Metadata[T], delegations: Iterable[Delegation]
+) -> Written[T]:
+    """Write metadata that was signed elsewhere, under its own version.
+
+    What an earlier run has written there is taken, if it says the same. Raises MissingKeysError
+    where signatures are missing, ConflictError where the version is taken.
+    """
+    for each in delegations:
+        require(metadata, each)
+    file, data = f"{metadata.signed.version}.{role}.json", metadata.to_bytes()
+    try:
+        _write(store, file, data, Absent())
+    except ConflictError:
+        if must_read(store, file) != data:
+            raise
+    return Written(metadata, data)
 
 
 def write_root(store: Store, root: Metadata[Root]) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import IntegrityError
 
 if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
     from securesystemslib.signer import Signer
+
+    from toolkit.trust.model import Delegation
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -102,13 +105,38 @@ def _release_file(name: str) -> str:
     return f"release/{name}.toml"
 
 
-def envelope(text: str, signer: Signer) -> str:
+def envelope(text: str, signers: Iterable[Signer]) -> str:
     """Sign a statement: gives the DSSE envelope, in JSON."""
     from securesystemslib.dsse import Envelope  # noqa: PLC0415 - slow to import
 
     signed = Envelope(text.encode(), PAYLOAD, {})
-    signed.sign(signer)
+    for signer in sorted(signers, key=lambda each: each.public_key.keyid):
+        signed.sign(signer)
     return _dump(signed.to_dict())
+
+
+def bare(text: str) -> str:
+    """Give the statement itself, out of its envelope where it stands in one."""
+    data = json.loads(text)
+    return _envelope(data).payload.decode() if "payload" in data else text
+
+
+def enveloped(text: str) -> bool:
+    """Tell whether a statement that `parse` takes stands in an envelope."""
+    return "payload" in json.loads(text)
+
+
+def signed_by(text: str, delegation: Delegation) -> bool:
+    """Tell whether enough keys of `delegation` have signed the envelope that `text` is."""
+    from securesystemslib.exceptions import VerificationError  # noqa: PLC0415
+
+    if not enveloped(text):
+        return False
+    try:
+        _envelope(json.loads(text)).verify(list(delegation.keys.values()), delegation.threshold)
+    except VerificationError:
+        return False
+    return True
 
 
 def parse(text: str) -> Provenance:
@@ -119,7 +147,7 @@ def parse(text: str) -> Provenance:
     try:
         data = json.loads(text)
         if "payload" in data:
-            data = json.loads(_payload(data))
+            data = json.loads(_envelope(data).payload)
         if (data["_type"], data["predicateType"]) != (STATEMENT, PREDICATE):
             raise ValueError(f"it is a {data['predicateType']}")
         definition = data["predicate"]["buildDefinition"]
@@ -134,10 +162,13 @@ def parse(text: str) -> Provenance:
         raise IntegrityError("this is no provenance of a release", why=repr(error)) from error
 
 
-def _payload(data: dict[str, Any]) -> bytes:
+def _envelope(data: dict[str, Any]) -> Envelope:
     from securesystemslib.dsse import Envelope  # noqa: PLC0415
 
-    return Envelope.from_dict(data).payload
+    read: Envelope = Envelope.from_dict(data)
+    if read.payload_type != PAYLOAD:
+        raise ValueError(f"it holds {read.payload_type}")
+    return read
 
 
 def _origin(definition: Mapping[str, Any], toolkit: str) -> Origin:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from toolkit import secrets, sources
 from toolkit.archive import DEFAULT_EPOCH, Archive, Entry, Sinks, build_archive, text_entry
@@ -29,9 +29,6 @@ from toolkit.sbom import document
 from toolkit.spec import AgentSpec, Platform
 from toolkit.tree import Job
 
-if TYPE_CHECKING:
-    from securesystemslib.signer import Signer
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -40,7 +37,7 @@ class Settings:
     `project` is the folder that release/ stands in, `out` the one for tarballs; `check`
     writes nothing there; `epoch` is the time of all files, in seconds since 1970. `cache` is
     the folder for what the next build needs again; without it, all is made anew. `zstd` adds
-    a .tar.zst; `signer` signs the provenance.
+    a .tar.zst.
     """
 
     project: Path
@@ -49,7 +46,6 @@ class Settings:
     epoch: int = DEFAULT_EPOCH
     cache: Path | None = None
     zstd: bool = True
-    signer: Signer | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +188,7 @@ def _write(
 
 
 def _publish(record: Record, job: Job, settings: Settings) -> Iterator[Path]:
-    return write_companions(record, origin_of(job), settings.out, settings.signer)
+    return write_companions(record, origin_of(job), settings.out)
 
 
 @contextmanager

@@ -16,20 +16,19 @@ from toolkit.host.release import (
     ENV_EXAMPLE,
     PATH,
     UNITS,
+    USER_UNITS,
+    Controller,
     Health,
     Hooks,
     Release,
     Runtime,
     Service,
-    command_line,
     default_home,
-    environment,
-    resolve,
-    search_path,
 )
 from toolkit.resources import data_folder
 from toolkit.spec import AgentSpec, NodeRuntime, PythonRuntime
 from toolkit.spec import Health as HealthSpec
+from toolkit.units import USER_HOME, pm2_app, system_unit, user_unit
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,7 @@ def describe(spec: AgentSpec, platform: str | None) -> Release:
             restart_delay=service.restart_delay,
             memory_limit=service.memory_limit,
             managers=tuple(service.managers),
+            credentials=service.credentials,
         ),
         health=_health(spec.health),
         hooks=Hooks(
@@ -123,15 +123,18 @@ def _health(health: HealthSpec | None) -> Health | None:
         "tcp": [health.tcp] if health.tcp else None,
         "command": health.command,
     }
-    kind, target = next((kind, target) for kind, target in gates.items() if target)
+    found = ((kind, target) for kind, target in gates.items() if target)
+    kind, target = next(found, ("notify", []))
     return Health(
         kind,
         tuple(target),
         health.timeout,
         health.interval,
-        health.contains,
-        health.watch,
-        health.restarts,
+        contains=health.contains,
+        watch=health.watch,
+        restarts=health.restarts,
+        notify=health.notify,
+        controller=Controller(**health.controller.model_dump()) if health.controller else None,
     )
 
 
@@ -142,23 +145,24 @@ def release_files(spec: AgentSpec, platform: str | None) -> Iterator[RenderedFil
     yield env_file(spec)
     if "systemd" in spec.service.managers:
         yield systemd_unit(spec)
+    if "systemd-user" in spec.service.managers:
+        yield systemd_user_unit(spec)
     if "pm2" in spec.service.managers:
         yield pm2_ecosystem(spec)
 
 
 def systemd_unit(spec: AgentSpec) -> RenderedFile:
     """Render the unit; what one host adds to it goes into a drop-in."""
-    release = describe(spec, None)
-    home = default_home(spec.service_name)
-    text = _template("systemd/service.j2").render(
-        release=release,
-        service=release.service,
-        home=home,
-        command=command_line(release, home),
-        working_directory=resolve(release.service.working_directory, release, home),
-        environment={"PATH": search_path(release, home), **environment(release, home)},
-    )
+    values = system_unit(spec, describe(spec, None))
+    text = _template("systemd/service.j2").render(values)
     return RenderedFile(f"{UNITS}/{spec.service_name}.service", text)
+
+
+def systemd_user_unit(spec: AgentSpec) -> RenderedFile:
+    """Render the unit for a user's own systemd; `%h` in it is the user's home."""
+    values = user_unit(spec, describe(spec, None))
+    text = _template("systemd/service.j2").render(values).replace(USER_HOME, "%h")
+    return RenderedFile(f"{USER_UNITS}/{spec.service_name}.service", text)
 
 
 def pm2_ecosystem(spec: AgentSpec) -> RenderedFile:
@@ -166,46 +170,9 @@ def pm2_ecosystem(spec: AgentSpec) -> RenderedFile:
     release = describe(spec, None)
     home = default_home(spec.service_name)
     text = _template("pm2/ecosystem.config.js.j2").render(
-        title=release.title, app=_pm2_app(release, home)
+        title=release.title, app=pm2_app(release, home)
     )
     return RenderedFile(f"{UNITS}/ecosystem.config.js", text)
-
-
-def _pm2_app(release: Release, home: str) -> dict[str, object]:
-    service = release.service
-    command = command_line(release, home)
-    env_path = f"{home}/.env"
-    app: dict[str, object] = {"name": service.name}
-    # PM2 writes an app's environment into its dump, which others may read. So the values
-    # of .env never pass through PM2: Node.js reads the file itself, others get it from agentctl.
-    if service.exec[0] == "{node}":
-        app |= {
-            "script": command[1],
-            "args": list(command[2:]),
-            "interpreter": command[0],
-            "node_args": [f"--env-file-if-exists={env_path}"],
-        }
-    else:
-        app |= {
-            "script": f"{home}/agentctl",
-            "args": ["exec", "--", *command],
-            "interpreter": "none",
-        }
-    app |= {
-        "cwd": resolve(service.working_directory, release, home),
-        "instances": 1,
-        "exec_mode": "fork",
-        "autorestart": True,
-        "watch": False,
-        "restart_delay": service.restart_delay * 1000,
-        "error_file": f"{home}/logs/pm2-error.log",
-        "out_file": f"{home}/logs/pm2-out.log",
-        "log_date_format": "YYYY-MM-DD HH:mm:ss Z",
-        "env": {"PATH": search_path(release, home), **environment(release, home)},
-    }
-    if service.memory_limit:
-        app["max_memory_restart"] = service.memory_limit
-    return app
 
 
 def env_file(spec: AgentSpec) -> RenderedFile:

@@ -15,20 +15,23 @@ from functools import partial
 from tuf.api.metadata import Targets
 
 from toolkit import channels
-from toolkit.commit import TRIES, Publisher, Signers, commit, create, rebuild
+from toolkit.commit import TRIES, commit, create, foresee, rebuild
 from toolkit.errors import ConflictError, NotFoundError
 from toolkit.metadata_files import FOLDER, load
+from toolkit.metadata_set import Publisher, Signers
 from toolkit.store import Store
 from toolkit.trust import catalog as catalogs
 from toolkit.trust import sign
 from toolkit.trust.catalog import Catalog, Listed
 from toolkit.trust.model import ENGINE, ONLINE, Draft, Repository
+from toolkit.uploads import Upload
 
 __all__ = [
     "Publisher",
     "Signers",
     "catalog_of",
     "create",
+    "foresee_targets",
     "load",
     "move",
     "publish_targets",
@@ -101,15 +104,16 @@ def publish_targets(
 
     Raises ChannelError where a file of that name is listed with other bytes, and as `update`.
     """
-    listed = {role: tuple(each) for role, each in targets.items()}
+    return update(Publisher(store, signers, now), _vouching(targets))
 
-    def change(repository: Repository) -> Draft:
-        changed: dict[str, Targets] = {}
-        for role, each in listed.items():
-            changed |= _moved(repository, role, partial(_published, each))
-        return Draft(changed)
 
-    return update(Publisher(store, signers, now), change)
+def foresee_targets(at: Publisher, targets: Mapping[str, Iterable[Listed]]) -> tuple[Upload, ...]:
+    """Give the files that `publish_targets` would write, in order and empty; writes nothing.
+
+    Raises NotFoundError, TrustError, StoreError, and ChannelError as it does.
+    """
+    current = require(at.store, at.signers.trusted_root())
+    return foresee(at.store, current, _vouching(targets)(current))
 
 
 def move(at: Publisher, agent: str, change: Callable[[Catalog], Catalog]) -> Repository:
@@ -120,6 +124,18 @@ def move(at: Publisher, agent: str, change: Callable[[Catalog], Catalog]) -> Rep
 def catalog_of(repository: Repository, agent: str) -> Catalog:
     """Give what the role of `agent` vouches for; raises NotFoundError where there is no role."""
     return catalogs.read(agent, _payload(repository, agent))
+
+
+def _vouching(targets: Mapping[str, Iterable[Listed]]) -> Change:
+    listed = {role: tuple(each) for role, each in targets.items()}
+
+    def change(repository: Repository) -> Draft:
+        changed: dict[str, Targets] = {}
+        for role, each in listed.items():
+            changed |= _moved(repository, role, partial(_published, each))
+        return Draft(changed)
+
+    return change
 
 
 def _moved(

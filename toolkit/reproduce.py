@@ -28,10 +28,16 @@ _MOST_NAMED = 20
 
 @dataclass(frozen=True)
 class Recorded:
-    """A release to build again: its provenance, and the folder where its files may stand."""
+    """A release to build again: its provenance, the file that was read, and the text in it."""
 
     provenance: Provenance
-    folder: Path
+    file: Path
+    text: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the release's files may stand."""
+        return self.file.parent
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,10 @@ def find_recorded(name: str, version: str, folder: Path) -> tuple[Recorded, ...]
 
 
 def read_recorded(file: Path) -> Recorded:
-    """Read one provenance; its signature is not what is proven here."""
+    """Read one provenance; who signed it is told by `toolkit.attest`."""
     try:
-        return Recorded(parse(file.read_text("utf-8")), file.parent)
+        text = file.read_text("utf-8")
+        return Recorded(parse(text), file, text)
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {file}") from error
     except UnicodeDecodeError as error:

@@ -14,10 +14,13 @@ from pydantic import (
     model_validator,
 )
 
+from toolkit.host.credentials import LOADERS
 from toolkit.host.release import PLACEHOLDER, PLACEHOLDERS, PYTHONS
+from toolkit.sandbox import PATTERNS as SANDBOX_PATTERNS
+from toolkit.sandbox import Sandbox
 
 Platform = Literal["linux-x64", "linux-arm64"]
-Manager = Literal["systemd", "pm2", "direct"]
+Manager = Literal["systemd", "systemd-user", "pm2", "direct"]
 
 # What each pattern means in words, for error messages.
 PATTERNS = {
@@ -32,6 +35,7 @@ PATTERNS = {
     r"^[\w.-]+:[0-9]{1,5}$": "HOST:PORT, as in 127.0.0.1:8080",
 }
 NAME, VERSION, EXACT_VERSION, VARIABLE, USER, MEMORY, URL, ADDRESS = PATTERNS
+PATTERNS |= SANDBOX_PATTERNS
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
@@ -130,11 +134,25 @@ class Service(Model):
     secret: list[Variable] = Field(
         default=[], description="variables whose values nobody may see, required or not"
     )
+    credentials: Literal["env", "credentials", "both"] = Field(
+        default="both",
+        description="where secrets go: .env, files that systemd hands over, or both",
+    )
     restart_delay: int = Field(default=10, ge=0, le=3600, description="seconds between restarts")
+    start_limit_burst: int = Field(
+        default=5, ge=1, le=1000, description="how many starts within start_limit_interval"
+    )
+    start_limit_interval: int = Field(
+        default=10, ge=0, le=86400, description="seconds; after more starts systemd gives up"
+    )
     memory_limit: Memory | None = Field(default=None, description="such as 512M or 1G")
+    tasks_limit: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="how many processes and threads"
+    )
     managers: list[Manager] = Field(
         default=["systemd", "direct"], min_length=1, description="what may run it on a host"
     )
+    sandbox: Sandbox = Sandbox()
 
     @field_validator("exec", "working_directory")
     @classmethod
@@ -161,12 +179,34 @@ class Service(Model):
         return value
 
 
+class Controller(Model):
+    """Where the agent's controller tells which heartbeats it has seen."""
+
+    url: str = Field(
+        pattern=r"^(https?://|\$\{)",
+        description="the address; ${NAME} stands for a variable of the service",
+    )
+    token: Variable | None = Field(
+        default=None, description="the variable whose value is sent as bearer token"
+    )
+    beats: int = Field(
+        default=3, ge=1, le=100, description="how many it must have seen of a version on trial"
+    )
+    patience: int = Field(
+        default=300, ge=0, le=86_400, description="seconds to wait for one that can't be asked"
+    )
+
+
 class Health(Model):
-    """When the agent counts as healthy: exactly one of http, tcp and command."""
+    """When the agent counts as healthy: at most one of http, tcp and command, or notify alone."""
 
     http: Url | None = Field(default=None, description="a URL that answers 200 to 299")
     tcp: Address | None = Field(default=None, description="HOST:PORT that takes a connection")
     command: Argv | None = Field(default=None, description="a command that exits with 0")
+    notify: bool = Field(default=False, description="it tells systemd when it is ready")
+    watchdog: int | None = Field(
+        default=None, ge=1, le=3600, description="seconds between two signs of life to systemd"
+    )
     timeout: int = Field(default=60, ge=1, le=3600, description="seconds until it must hold")
     interval: float = Field(default=1.0, ge=0.1, le=60, description="seconds between two tries")
     contains: str | None = Field(
@@ -178,11 +218,17 @@ class Health(Model):
     restarts: int = Field(
         default=1, ge=0, le=100, description="how often it may be restarted while on trial"
     )
+    controller: Controller | None = Field(
+        default=None, description="what must have heard from a version on trial"
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Health:
-        if sum(gate is not None for gate in (self.http, self.tcp, self.command)) != 1:
-            raise ValueError("exactly one of http, tcp and command")
+        gates = sum(gate is not None for gate in (self.http, self.tcp, self.command))
+        if gates > 1 or (gates == 0 and not self.notify):
+            raise ValueError("exactly one of http, tcp and command, or notify = true")
+        if self.watchdog is not None and not self.notify:
+            raise ValueError("notify = true with a watchdog")
         if self.contains is not None and self.http is None:
             raise ValueError("contains goes with http alone")
         return self
@@ -243,6 +289,14 @@ class AgentSpec(Model):
             raise ValueError(f'runtime.kind = "{wanted}" for the source {self.source}')
         if self.service.user and "pm2" in self.service.managers:
             raise ValueError("no service.user together with pm2, which runs as who installs")
+        others = sorted({*self.service.managers} - {*LOADERS})
+        if self.service.credentials == "credentials" and others:
+            raise ValueError(
+                'service.managers of systemd alone with credentials = "credentials", '
+                f"since {' and '.join(others)} can't hand them over"
+            )
+        if not self.service.sandbox.network and self.health and not self.health.command:
+            raise ValueError("health.command with sandbox.network = false: no port is reached")
         if self.version is None and self.source_version is None:
             raise ValueError("a version, since the source is a folder")
         return self

@@ -16,7 +16,7 @@ from toolkit.host.delta import Delta
 from toolkit.host.target import Tar, Target
 from toolkit.progress import Progress
 from toolkit.publish import Publication
-from toolkit.repository import Publisher, publish_targets, ready
+from toolkit.repository import Publisher, foresee_targets, publish_targets, ready
 from toolkit.trust.catalog import Listed
 from toolkit.trust.model import ENGINE, Repository
 from toolkit.uploads import Upload
@@ -25,28 +25,44 @@ _CHUNK = 1024 * 1024
 _SUFFIX = ".pyz"
 
 
-def prepare(at: Publisher, publication: Publication) -> None:
-    """See to it that the metadata can be signed, before anything large is sent.
+def prepare(at: Publisher, publication: Publication) -> Repository:
+    """See to it that the metadata can be signed, before anything large is sent; gives the set.
 
     Raises NotFoundError where the store or the agent has no metadata yet, TrustError where what
     is there does not verify, SigningError where a key is missing.
     """
-    ready(at, (publication.agent, ENGINE))
+    return ready(at, (publication.agent, ENGINE))
 
 
 def vouch(
     at: Publisher, publication: Publication, sent: Iterable[Upload], progress: Progress
 ) -> Repository:
     """Sign for the tarballs and the agentctl among `sent`, which the store holds by now."""
-    listed = tuple(_listed(publication, sent, progress))
-    by_role = {
-        role: [one for one in listed if one.target.name == role]
-        for role in (publication.agent, ENGINE)
-    }
+    by_role = _by_role(publication, sent, progress)
     progress.start("signing metadata")
     repository = publish_targets(at.store, at.signers, by_role, at.now)
     progress.finish()
     return repository
+
+
+def foresee(
+    at: Publisher, publication: Publication, sent: Iterable[Upload], progress: Progress
+) -> tuple[Upload, ...]:
+    """Give the metadata files that `vouch` would write, without their bytes; writes nothing.
+
+    Raises NotFoundError and TrustError as `prepare` does.
+    """
+    return foresee_targets(at, _by_role(publication, sent, progress))
+
+
+def _by_role(
+    publication: Publication, sent: Iterable[Upload], progress: Progress
+) -> dict[str, list[Listed]]:
+    listed = tuple(_listed(publication, sent, progress))
+    return {
+        role: [one for one in listed if one.target.name == role]
+        for role in (publication.agent, ENGINE)
+    }
 
 
 def _listed(

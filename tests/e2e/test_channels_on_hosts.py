@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engineer import Project
 from tests.support.hosts import Host
+from tests.support.published import Project
 from tests.support.releases import SCRIPT, install
 from tests.support.serve import StoreServer
 

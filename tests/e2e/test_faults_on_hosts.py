@@ -1,7 +1,11 @@
-"""Eight bad releases, each upgraded to in two ways: the old version always comes back by itself."""
+"""Eight bad releases, each upgraded to in two ways: the old version always comes back by itself.
+
+FAULT_SECONDS=60 makes the long proof of it, with the watch window that releases have by default.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +29,9 @@ from tests.support.releases import Released
 from tests.support.serve import StoreServer
 
 pytestmark = pytest.mark.hosts
+SECONDS = int(os.environ.get("FAULT_SECONDS", "0"))
+# The process that ends later does so after a third of the window, and then once more.
+TIMING = Timing(SECONDS, min(SECONDS, 30), SECONDS / 3) if SECONDS else Timing()
 Way = Callable[[Driven, Released, Released], Outcome]
 # These take the host's room or memory, so each has a small host of its own.
 GREEDY: dict[str, dict[str, Any]] = {
@@ -50,7 +57,7 @@ def releases(
 ) -> dict[str, Released]:
     """The good old release, under no name, and a bad one for each fault."""
     work = tmp_path_factory.mktemp("frail")
-    return {fault: frail(work, fault, Timing(), controller.url) for fault in ("", *FAULTS)}
+    return {fault: frail(work, fault, TIMING, controller.url) for fault in ("", *FAULTS)}
 
 
 def try_all(host: Host, releases: dict[str, Released], way: Way, *faults: str) -> None:
@@ -58,6 +65,7 @@ def try_all(host: Host, releases: dict[str, Released], way: Way, *faults: str) -
     for fault in faults:
         outcome = way(driven, releases[""], releases[fault])
         assert outcome.late < 60, outcome
+        print(f"{fault:<16}{outcome.way:<20}{outcome.late:>7.1f} s  {outcome.reason}")
         nobody_saw = way is abandoned and "nobody confirmed" in outcome.reason
         blamed = version_of(fault) in {entry["version"] for entry in state(host)["failed"].values()}
         assert blamed == (fault not in BLAMELESS and not nobody_saw), outcome

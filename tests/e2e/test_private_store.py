@@ -45,8 +45,11 @@ def put_header(host: Host, tmp_path: Path, line: str) -> None:
     host.put(file, HEADER, mode=0o600)
 
 
-def install(host: Host) -> tuple[int, str]:
-    done = host.run([SCRIPT], env={"STORE_HEADER_FILE": HEADER}, check=False, timeout=240)
+def install(host: Host, *, over_http: bool = True) -> tuple[int, str]:
+    variables = {"STORE_HEADER_FILE": HEADER}
+    if over_http:  # the test bed's stores are not on loopback, and have no TLS
+        variables["STORE_HEADER_OVER_HTTP"] = "1"
+    done = host.run([SCRIPT], env=variables, check=False, timeout=240)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -89,6 +92,12 @@ def test_a_header_lets_the_host_in_and_is_seen_nowhere(
         choices = Choices(store.url, root=signed.root_bytes(1), channel="stable")
     store.wanted_header = ("Authorization", f"Bearer {SECRET}")
     put_script(plain, host, choices)
+
+    put_header(host, tmp_path, f"Authorization: Bearer {SECRET}")
+    code, said = install(host, over_http=False)
+    assert code == 11, said
+    assert "STORE_HEADER_OVER_HTTP=1" in said
+    assert SECRET not in str(store.seen)
 
     put_header(host, tmp_path, "Authorization: Bearer wrong")
     code, said = install(host)

@@ -10,6 +10,9 @@ from tests.support.images import INIT
 from tests.support.network import HostNetwork
 from tests.support.podman import process_stamp
 
+# On a machine, systemd shares all mounts; in a container it leaves that to whoever made it, and
+# credentials (systemd.exec(5)), which are mounts, would reach no service.
+_BOOT = f"mount --make-rshared / && exec {INIT}"
 OWNER_LABEL = "toolkit-test-owner"
 
 
@@ -68,7 +71,7 @@ def create_args(name: str, spec: HostSpec) -> list[str]:
         args += ["--memory", spec.memory]
     for path, size in spec.tmpfs.items():
         args += ["--tmpfs", f"{path}:size={size},mode=0755"]
-    return [*args, spec.image, INIT]
+    return [*args, spec.image, "/bin/sh", "-c", _BOOT]
 
 
 def exec_args(name: str, argv: Sequence[str], *, user: str, env: Mapping[str, str]) -> list[str]:

@@ -12,6 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+# The file that this variable names is what each run finds open as this file descriptor.
+PASSPHRASE = "TESTS_PASSPHRASE_FILE"
+PASSPHRASE_FD = 9
+
 
 class ForkedToolkit:
     """Starts runs of `toolkit` one after the other."""
@@ -68,11 +72,14 @@ def _serve() -> None:
     import toolkit.vouch  # noqa: F401, PLC0415
     from toolkit.cli import main  # noqa: PLC0415
 
+    passphrase = os.environ.get(PASSPHRASE)
     for line in iter(sys.stdin.readline, ""):
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.dup2(2, 1)
+            if passphrase:
+                os.dup2(os.open(passphrase, os.O_RDONLY), PASSPHRASE_FD)
             os.read(read, 1)
             main(json.loads(line))
             os._exit(0)

@@ -105,3 +105,26 @@ def install(
 ) -> subprocess.CompletedProcess[str]:
     """Run the install script on the host; what it printed comes as stdout and stderr."""
     return host.run([SCRIPT, *arguments], user=user, env=env, check=False, timeout=240)
+
+
+def build_sample(name: str, dist: Path) -> Released:
+    """Build one of the agents in tests/samples."""
+    file = SAMPLES / name / "release" / f"{name}.toml"
+    return build(parse_agent(file.read_text("utf-8"), file=str(file)), SAMPLES / name, dist)
+
+
+def build_echo(project: Path, dist: Path, *, version: str = "", wrong: bool = False) -> Released:
+    """Build the sample agent that runs under every process manager, with Node.js and PM2 inside.
+
+    One that is `wrong` ends at once.
+    """
+    shutil.copytree(SAMPLES / "echo", project, dirs_exist_ok=True)
+    shutil.copytree(TOP / "release" / "locks", project / "release" / "locks")
+    file = project / "release" / "echo.toml"
+    spec = parse_agent(file.read_text("utf-8"), file=str(file))
+    if version:
+        spec = spec.model_copy(update={"version": version})
+    if wrong:
+        agent = project / "agent" / "agent.js"
+        agent.write_text('throw new Error("not today");\n', "utf-8")
+    return build(spec, project, dist)

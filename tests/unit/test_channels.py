@@ -234,3 +234,38 @@ def apply(one: Catalog, action: str, *words: object) -> Catalog:
             return channels.yank(one, str(words[0]), "bad", NOW)
     assert isinstance(words[0], int)
     return channels.prune(one, channels.spare(one, words[0]))
+
+
+def test_a_rollback_from_a_version_can_be_run_again() -> None:
+    one = promoted("1.0", "1.1", "1.2")
+    once = channels.rollback(one, "stable", NOW, "1.2")
+    assert stable(once)[0] == "1.1"
+    assert channels.rollback(once, "stable", LATER, "1.2") == once
+    staged = channels.promote(once, "1.2", "stable", 10, NOW)
+    assert channels.rollback(staged, "stable", NOW, "1.1") == staged
+    assert stable(channels.rollback(staged, "stable", NOW, "1.2")) == ("1.1", None, None)
+    with pytest.raises(NotFoundError, match="there is no beacon 9"):
+        channels.rollback(one, "stable", NOW, "9")
+
+
+def test_a_yank_may_be_taken_back_and_moves_no_channel() -> None:
+    yanked = channels.yank(promoted("1.0", "1.1"), "1.1", "by mistake", NOW)
+    assert stable(yanked)[0] == "1.0"
+    one = channels.unyank(yanked, "1.1", LATER)
+    assert one.yanked("1.1") is None
+    assert stable(one)[0] == "1.0"
+    assert one.moves[-1].action == "unyank"
+    assert channels.unyank(one, "1.1", LATER) == one
+    assert stable(channels.promote(one, "1.1", "stable", 100, LATER))[0] == "1.1"
+    with pytest.raises(NotFoundError):
+        channels.unyank(one, "9", NOW)
+
+
+def test_the_versions_that_hosts_of_a_channel_may_have() -> None:
+    one = promoted("1.1", "1.0", "1.2")
+    one = channels.promote(one, "1.10", "beta", 100, NOW)
+    one = channels.promote(one, "1.10", "stable", 10, NOW)
+    assert channels.recent(one, "stable") == ("1.10", "1.2", "1.0", "1.1")
+    assert channels.recent(channels.prune(one, ["1.0"]), "stable") == ("1.10", "1.2", "1.1")
+    with pytest.raises(NotFoundError, match="no channel 'none'"):
+        channels.recent(one, "none")

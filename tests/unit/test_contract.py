@@ -446,3 +446,35 @@ def test_facts_come_back_from_their_json() -> None:
     assert parse_facts(json.dumps(dataclasses.asdict(GOOD))) == GOOD
     with pytest.raises(ValueError, match="login"):
         parse_facts("{}")
+
+
+def test_a_users_own_unit_stands_in_their_folder_and_they_linger() -> None:
+    path = "/home/beacon/.config/systemd/user/beacon.service"
+    theirs = dataclasses.replace(UNIT_FACT, file=path, path=path)
+    service = ServiceFact("active", 77, 0, boot="enabled", unit=theirs)
+    facts = dataclasses.replace(
+        state(manager="systemd-user"), manager="systemd-user", service=service
+    )
+    assert failing(facts) == {}
+    for changed, found in (
+        (dataclasses.replace(service, boot="not enabled"), {"start at boot": "not enabled"}),
+        (
+            dataclasses.replace(service, unit=dataclasses.replace(theirs, installed=None, file="")),
+            {"unit file": "absent"},
+        ),
+    ):
+        assert failing(dataclasses.replace(facts, service=changed)) == found
+
+
+def test_a_secret_that_is_a_credential_alone_need_not_stand_in_the_environment_file() -> None:
+    hidden = release(required=("TOKEN",), secret=("TOKEN",), credentials="credentials")
+    facts = change(variables=VariablesFact(()))
+    assert failing(facts, hidden) == {}
+    both = release(required=("TOKEN",), secret=("TOKEN",), credentials="both")
+    assert failing(facts, both) == {"required variables": "not set: TOKEN"}
+
+
+def test_that_a_service_is_ready_is_its_managers_word_where_it_tells_systemd() -> None:
+    telling = dataclasses.replace(RELEASE, health=Health("notify", (), 9, 1, notify=True))
+    assert question(telling, NOTHING).health == ()
+    assert "health" not in [check.name for check in checks(change(health=None), telling)]

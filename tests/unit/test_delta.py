@@ -249,6 +249,15 @@ def test_versions_are_taken_newest_first(project: Path) -> None:
     assert make(project, "0.9.0") == []
 
 
+def test_versions_of_a_channel_are_taken_as_it_had_them(project: Path) -> None:
+    release(project, "0.9.0")
+    dist = project / "out"
+    wanted = Wanted("agent", "1.0.1", last=2, recent=("1.0.1", "9.9", "0.9.0", "1.0.0"))
+    made = list(make_deltas(wanted, dist, Silent()))
+    assert [each.delta.base.version for each in made] == ["0.9.0", "1.0.0"]
+    assert list(make_deltas(replace(wanted, recent=()), dist, Silent())) == []
+
+
 def test_the_order_of_versions() -> None:
     versions = ["0.9", "1.0-alpha", "1.0-rc1", "1.0-rc2", "1.0", "1.0.1", "1.2", "1.10", "2.0"]
     mixed = random.Random(1).sample(versions, len(versions))

@@ -166,6 +166,44 @@ def test_temporary_credentials_are_told(private: Path, monkeypatch: pytest.Monke
     assert "temporary credentials that signed it" in presigned_script(private).read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("store", "over_http", "code"),
+    [
+        ("http://store.example", "", 11),
+        ("http://store.example", "1", 0),
+        ("HTTP://store.example", "", 11),
+        ("http://127.0.0.1.example/x", "", 11),
+        ("http://localhost@store.example/", "", 11),
+        ("http://127.0.0.1:8000/agents", "", 0),
+        ("http://localhost", "", 0),
+        ("http://[::1]:8000/agents", "", 0),
+        ("https://store.example", "", 0),
+    ],
+)
+def test_the_script_sends_no_header_where_the_network_could_read_it(
+    store: str, over_http: str, code: int, spec: AgentSpec, tmp_path: Path
+) -> None:
+    signed = SignedStore(tmp_path / "store")
+    text = render_for(spec, tmp_path, Choices(URL, root=signed.root_bytes())).text
+    assert text.count(f"readonly STORE={URL}\n") == 1
+    text = text.replace(f"readonly STORE={URL}\n", f"readonly STORE='{store}'\n")
+    header = tmp_path / "header"
+    header.write_text("Authorization: Bearer x\n", "utf-8")
+    header.chmod(0o600)
+    script = tmp_path / "install.sh"
+    as_owner = 'as_owner() { "$@"; }\ncheck_header_file\n}\n'
+    script.write_text(text.removesuffix('main "$@"\n}\n') + as_owner, "utf-8")
+    environ = {"STORE_HEADER_FILE": str(header), "STORE_HEADER_OVER_HTTP": over_http}
+    done = subprocess.run(
+        ["bash", str(script)],
+        env={**os.environ, **environ},
+        check=False,
+        timeout=20,
+        capture_output=True,
+    )
+    assert done.returncode == code, done.stderr
+
+
 @pytest.mark.parametrize("program", ["curl", "wget"])
 def test_signed_addresses_are_in_no_argument_list(
     program: str, private: Path, tmp_path: Path

@@ -12,7 +12,16 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import CryptoSigner
 
 from toolkit.errors import IntegrityError
-from toolkit.provenance import Origin, Provenance, envelope, parse, statement
+from toolkit.provenance import (
+    Origin,
+    Provenance,
+    bare,
+    envelope,
+    parse,
+    signed_by,
+    statement,
+)
+from toolkit.trust.model import Delegation
 
 SUM = "ab" * 32
 ORIGIN = Origin(
@@ -61,12 +70,14 @@ def test_the_same_bytes_each_time_signed_or_not() -> None:
     signer = CryptoSigner.generate_ed25519()
     text = statement(ORIGIN, SUBJECTS)
     assert text == statement(ORIGIN, dict(reversed(SUBJECTS.items())))
-    assert envelope(text, signer) == envelope(text, signer)
+    assert envelope(text, [signer]) == envelope(text, [signer])
+    other = CryptoSigner.generate_ed25519()
+    assert envelope(text, [signer, other]) == envelope(text, [other, signer])
 
 
 def test_an_envelope_is_signed_and_read() -> None:
     signer, other = CryptoSigner.generate_ed25519(), CryptoSigner.generate_ed25519()
-    text = envelope(statement(ORIGIN, SUBJECTS), signer)
+    text = envelope(statement(ORIGIN, SUBJECTS), [signer])
     data = json.loads(text)
     assert data["payloadType"] == "application/vnd.in-toto+json"
     Envelope.from_dict(json.loads(text)).verify([signer.public_key], 1)
@@ -76,6 +87,25 @@ def test_an_envelope_is_signed_and_read() -> None:
     with pytest.raises(VerificationError):
         Envelope.from_dict(data).verify([signer.public_key], 1)
     assert parse(text).origin == ORIGIN
+    assert bare(text) == statement(ORIGIN, SUBJECTS)
+
+
+def test_only_enough_keys_of_the_role_count() -> None:
+    one, two, other = (CryptoSigner.generate_ed25519() for _ in range(3))
+    text = statement(ORIGIN, SUBJECTS)
+    by = Delegation("agent", {each.public_key.keyid: each.public_key for each in (one, two)}, 2)
+    assert signed_by(envelope(text, [one, two]), by)
+    assert not signed_by(envelope(text, [one, other]), by)
+    assert not signed_by(text, by)
+    data = json.loads(envelope(text, [one, two]))
+    data["signatures"][0]["sig"] = data["signatures"][1]["sig"]
+    assert not signed_by(json.dumps(data), by)
+
+
+def test_an_envelope_of_another_kind_is_none() -> None:
+    text = envelope(statement(ORIGIN, SUBJECTS), [CryptoSigner.generate_ed25519()])
+    with pytest.raises(IntegrityError, match="no provenance of a release"):
+        parse(text.replace("vnd.in-toto", "vnd.other"))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from toolkit.render import (
     pm2_ecosystem,
     release_files,
     systemd_unit,
+    systemd_user_unit,
 )
 from toolkit.spec import AgentSpec
 
@@ -75,6 +76,7 @@ def trusted_script_of(spec: AgentSpec, *, note: str = "", channel: str = "") -> 
 def rendered(case: str) -> Iterator[tuple[str, str]]:
     spec = spec_of(case)
     yield f"{spec.service_name}.service", systemd_unit(spec).text
+    yield f"user/{spec.service_name}.service", systemd_user_unit(spec).text
     yield "ecosystem.config.js", pm2_ecosystem(spec).text
     yield "env.example", env_file(spec).text
     yield "install.sh", script_of(spec).text
@@ -86,6 +88,7 @@ def test_rendered_texts_are_the_golden_ones(case: str) -> None:
     for name, text in rendered(case):
         golden = GOLDEN / case / name
         if os.environ.get("UPDATE_GOLDEN"):
+            golden.parent.mkdir(exist_ok=True)
             golden.write_text(text, "utf-8")
         assert text == golden.read_text("utf-8"), f"{golden} differs; UPDATE_GOLDEN=1 writes it"
 
@@ -153,20 +156,22 @@ def test_a_truncated_install_script_does_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("whose", ["system", "user"])
 @pytest.mark.parametrize("case", CASES)
-def test_systemd_reads_the_unit(case: str, tmp_path: Path) -> None:
+def test_systemd_reads_the_unit(case: str, whose: str, tmp_path: Path) -> None:
     need_command("systemd-analyze")
     spec = spec_of(case)
-    text = systemd_unit(spec).text
+    text = (systemd_unit if whose == "system" else systemd_user_unit)(spec).text
     # Only the program's path is exchanged for one that this machine has.
     text = re.sub(r'^ExecStart="[^"]+"', 'ExecStart="/bin/true"', text, flags=re.MULTILINE)
     unit = tmp_path / f"{spec.service_name}.service"
     unit.write_text(text, "utf-8")
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        ["systemd-analyze", f"--{whose}", "verify", "--man=no", str(unit)],
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
     )
     about_it = [line for line in done.stderr.splitlines() if unit.name in line]
     assert about_it == []

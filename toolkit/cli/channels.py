@@ -81,6 +81,12 @@ def promote(
 @click.command()
 @click.argument("name")
 @_channel
+@click.option(
+    "--from",
+    "bad",
+    metavar="VERSION",
+    help="Only where this version is the one to take back; run it again as often as you like.",
+)
 @options.as_json
 @signing
 def rollback(
@@ -88,6 +94,7 @@ def rollback(
     *,
     name: str,
     channel: str,
+    bad: str | None,
     as_json: bool,
 ) -> None:
     """Take a staged rollout back, else point the channel at the version before.
@@ -95,18 +102,20 @@ def rollback(
     \b
     Examples:
       toolkit rollback glances --channel stable
+      toolkit rollback glances --channel stable --from 4.5.9      safe to run again
     """
     from toolkit import channels, repository
 
     at = desk.at
-    moved = repository.move(at, name, lambda one: channels.rollback(one, channel, at.now))
+    moved = repository.move(at, name, lambda one: channels.rollback(one, channel, at.now, bad))
     _say(repository.catalog_of(moved, name), channel, as_json=as_json)
 
 
 @click.command()
 @click.argument("name")
 @click.argument("version")
-@click.option("--reason", required=True, help="Why, for whoever runs into it.")
+@click.option("--reason", help="Why, for whoever runs into it.")
+@click.option("--undo", is_flag=True, help="Let hosts install it again.")
 @options.as_json
 @signing
 def yank(
@@ -114,7 +123,8 @@ def yank(
     *,
     name: str,
     version: str,
-    reason: str,
+    reason: str | None,
+    undo: bool,
     as_json: bool,
 ) -> None:
     """Say that nobody should install VERSION; channels that point at it are rolled back.
@@ -122,16 +132,25 @@ def yank(
     \b
     Examples:
       toolkit yank glances 4.5.9 --reason "loses its settings"
+      toolkit yank glances 4.5.9 --undo       it does not; channels stay where they are now
     """
+    if undo == (reason is not None):
+        raise click.UsageError("say why by --reason, or take a yank back by --undo")
     from toolkit import channels, repository
 
     at = desk.at
-    moved = repository.move(at, name, lambda one: channels.yank(one, version, reason, at.now))
-    catalog = repository.catalog_of(moved, name)
+
+    def change(one: Catalog) -> Catalog:
+        if reason is None:
+            return channels.unyank(one, version, at.now)
+        return channels.yank(one, version, reason, at.now)
+
+    catalog = repository.catalog_of(repository.move(at, name, change), name)
+    yanked = catalog.yanked(version)
     if as_json:
-        print_json({"name": name, "version": version, "yanked": reason, **_pointers(catalog)})
+        print_json({"name": name, "version": version, "yanked": yanked, **_pointers(catalog)})
         return
-    click.echo(f"{name} {version} is yanked: {catalog.yanked(version)}")
+    click.echo(f"{name} {version} is {'not yanked' if yanked is None else f'yanked: {yanked}'}")
     for channel in channels.channels(catalog):
         click.echo(_sentence(catalog, channel))
 

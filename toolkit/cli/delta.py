@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli import options
+from toolkit.cli import options, trusted
 from toolkit.cli.output import print_json, progress
 from toolkit.delta import Made, Wanted, make_deltas
+from toolkit.stores import open_store, select
 
 
 @click.command()
@@ -28,6 +29,12 @@ from toolkit.delta import Made, Wanted, make_deltas
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="The folder that has the tarballs of all of them.  [default: release/dist]",
 )
+@click.option(
+    "--channel",
+    metavar="CHANNEL",
+    help="Let --last count the versions that this channel had, by the store's metadata.",
+)
+@trusted.store_option
 @options.project
 @options.as_json
 def delta(
@@ -37,6 +44,8 @@ def delta(
     bases: tuple[str, ...],
     last: int,
     folder: Path | None,
+    channel: str | None,
+    store: str | None,
     project: Path,
     as_json: bool,
 ) -> None:
@@ -51,14 +60,28 @@ def delta(
       toolkit delta verdaccio 6.10.5
       toolkit delta verdaccio 6.10.5 --base 6.10.4 --base 6.9.0
       toolkit delta verdaccio 6.10.5 --last 5 --from /srv/releases
+      toolkit delta verdaccio 6.10.5 --channel stable     what its hosts have now
     """
-    wanted = Wanted(name, version, bases, last)
+    if bases and channel:
+        raise click.UsageError("name versions by --base, or a channel that had them")
+    recent = _recent(name, channel, project, store) if channel else None
+    wanted = Wanted(name, version, bases, last, recent)
     with progress(quiet=as_json) as bars:
         results = list(make_deltas(wanted, folder or project / "release" / "dist", bars))
     if as_json:
         print_json([_row(made) for made in results])
     else:
         _show(results)
+
+
+def _recent(name: str, channel: str, project: Path, store: str | None) -> tuple[str, ...]:
+    """Give the versions that hosts of the channel may have, by the store's verified metadata."""
+    from toolkit import channels, repository
+
+    ring = trusted.open_keyring(project, trusted.Passphrases(None))
+    at = open_store(select(store, project).config, project)
+    current = repository.require(at, ring.trusted_root())
+    return channels.recent(repository.catalog_of(current, name), channel)
 
 
 def _row(made: Made) -> dict[str, object]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli import options, trusted
+from toolkit.cli import options, proposals, trusted
 from toolkit.cli.output import print_json
 from toolkit.cli.trusted import Desk, reading, signing, warn
 
 if TYPE_CHECKING:
     from toolkit.ceremony import RoleKeys
-    from toolkit.keyring import Keyring
     from toolkit.trust.model import Repository
+    from toolkit.trust.rotate import KeyChange
 
 _KEYID = 12
 
@@ -67,7 +69,7 @@ def init(
     made = ceremony.begin(
         at, ring, ceremony.Beginning(agents, root_keys, threshold), desk.passphrases.new
     )
-    _print(ceremony.show(at, ring), as_json=as_json)
+    _print(ceremony.describe(ring, made), as_json=as_json)
     warn(ceremony.notes(made))
     if not as_json:
         click.echo(f"\nHosts trust {ring.folder}/root.json: commit it, and the .pub files.")
@@ -96,6 +98,7 @@ def show(desk: Desk, *, as_json: bool) -> None:
 @click.argument("uris", metavar="[URI]...", nargs=-1)
 @click.option("--new", is_flag=True, help="Make the key, in the key folder.")
 @trusted.threshold
+@trusted.propose
 @options.as_json
 @signing
 def add(
@@ -105,6 +108,7 @@ def add(
     uris: tuple[str, ...],
     new: bool,
     threshold: int | None,
+    proposal: Path | None,
     as_json: bool,
 ) -> None:
     """Let another key sign for ROLE: root, targets, snapshot, timestamp, agentctl or an agent.
@@ -122,19 +126,20 @@ def add(
         raise click.UsageError("name a key by its URI, or have one made by --new")
     from toolkit import ceremony
 
-    at, ring = desk.at, desk.ring
+    current = _current(desk, [role] if new and not proposal else [])
     if new:
-        changed = ceremony.add_new(at, ring, role, desk.passphrases.new, threshold)
+        change = ceremony.adding_new(desk.ring, role, desk.passphrases.new)
     else:
-        changed = ceremony.add(at, ring, role, uris, threshold)
-    _print(ceremony.show(at, ring), as_json=as_json)
-    _remind(ring, changed, {role: uris})
+        change = ceremony.adding(desk.ring, role, uris)
+    changes = [replace(change, threshold=threshold)]
+    _do(desk, current, changes, Order(proposal, {role: uris}, as_json))
 
 
 @keys.command()
 @click.argument("role")
 @click.argument("keyids", metavar="KEYID...", nargs=-1, required=True)
 @trusted.threshold
+@trusted.propose
 @options.as_json
 @signing
 def revoke(
@@ -143,6 +148,7 @@ def revoke(
     role: str,
     keyids: tuple[str, ...],
     threshold: int | None,
+    proposal: Path | None,
     as_json: bool,
 ) -> None:
     """Let keys of ROLE sign no more; KEYID is the beginning of a key's id.
@@ -154,20 +160,21 @@ def revoke(
     """
     from toolkit import ceremony
 
-    at, ring = desk.at, desk.ring
-    changed = ceremony.revoke(at, ring, role, keyids, threshold)
-    _print(ceremony.show(at, ring), as_json=as_json)
-    _remind(ring, changed, {})
+    current = _current(desk, [])
+    change = replace(ceremony.revoking(current, role, keyids), threshold=threshold)
+    _do(desk, current, [change], Order(proposal, {}, as_json))
 
 
 @keys.command()
 @click.argument("roles", metavar="ROLE...", nargs=-1, required=True)
+@trusted.propose
 @options.as_json
 @signing
 def rotate(
     desk: Desk,
     *,
     roles: tuple[str, ...],
+    proposal: Path | None,
     as_json: bool,
 ) -> None:
     """Put new keys in the place of all keys of each ROLE.
@@ -176,20 +183,56 @@ def rotate(
     Examples:
       toolkit keys rotate glances
       toolkit keys rotate snapshot timestamp       both were on a machine that was broken into
+      toolkit keys rotate timestamp --propose change.json
     """
     from toolkit import ceremony
 
-    at, ring = desk.at, desk.ring
-    changed = ceremony.rotate(at, ring, tuple(dict.fromkeys(roles)), desk.passphrases.new)
-    _print(ceremony.show(at, ring), as_json=as_json)
-    _remind(ring, changed, {role: ring.added(role) for role in roles})
+    every = tuple(dict.fromkeys(roles))
+    current = _current(desk, () if proposal else every)
+    changes = ceremony.rotating(current, desk.ring, every, desk.passphrases.new)
+    used = {role: desk.ring.added(role) for role in roles}
+    _do(desk, current, changes, Order(proposal, used, as_json))
 
 
-def _remind(ring: Keyring, changed: Repository, used: dict[str, tuple[str, ...]]) -> None:
+keys.add_command(proposals.sign)
+keys.add_command(proposals.publish)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do with changes: publish them, or write them to `proposal`; `used` are their keys."""
+
+    proposal: Path | None
+    used: Mapping[str, tuple[str, ...]]
+    as_json: bool
+
+
+def _current(desk: Desk, roles: Sequence[str]) -> Repository:
+    """Load the current set, and open what a change of the keys of `roles` needs."""
     from toolkit import ceremony
+    from toolkit.repository import require
 
-    to_do = (ring.to_do(role, uri) for role, uris in used.items() for uri in uris)
-    warn((*(each for each in to_do if each), *ceremony.notes(changed)))
+    current = require(desk.at.store, desk.ring.trusted_root())
+    if roles:
+        ceremony.ready(current, desk.ring, roles)
+    return current
+
+
+def _do(desk: Desk, current: Repository, changes: Sequence[KeyChange], order: Order) -> None:
+    from toolkit import ceremony
+    from toolkit.trust.rotate import change_keys
+
+    at, ring = desk.at, desk.ring
+    if order.proposal:
+        draft = change_keys(current, changes)
+        proposals.write(desk, current, draft, order.proposal, as_json=order.as_json)
+        notes: tuple[str, ...] = ()
+    else:
+        changed = ceremony.change(at, ring, changes)
+        _print(ceremony.describe(ring, changed), as_json=order.as_json)
+        notes = ceremony.notes(changed)
+    to_do = (ring.to_do(role, uri) for role, uris in order.used.items() for uri in uris)
+    warn((*(each for each in to_do if each), *notes))
 
 
 def _print(roles: tuple[RoleKeys, ...], *, as_json: bool) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from toolkit.cli import options
+from toolkit.cli import options, proposals, trusted
 from toolkit.cli.output import print_json
 from toolkit.cli.trusted import Desk, signing, warn
 from toolkit.errors import TrustError
@@ -17,6 +19,7 @@ from toolkit.errors import TrustError
     is_flag=True,
     help="Make snapshot and timestamp anew, of what the other roles' own keys have signed.",
 )
+@trusted.propose
 @options.as_json
 @signing
 def refresh(
@@ -24,6 +27,7 @@ def refresh(
     *,
     roles: tuple[str, ...],
     rebuild: bool,
+    proposal: Path | None,
     as_json: bool,
 ) -> None:
     """Sign anew what is near its end, as far as no passphrase is needed; or just each ROLE.
@@ -34,13 +38,22 @@ def refresh(
     Examples:
       toolkit refresh
       toolkit refresh root targets       asks for the passphrases of their keys
+      toolkit refresh targets --propose renewal.json
       toolkit refresh --rebuild          after a stolen online key, or a deleted timestamp
     """
     if rebuild and roles:
         raise click.UsageError("--rebuild signs snapshot and timestamp, and no other role")
+    if proposal and (not roles or not {"root", "targets"}.issuperset(roles)):
+        raise click.UsageError("--propose is for root and targets: name one of them, or both")
     from toolkit import refresh as story
+    from toolkit.repository import require
 
     at, ring = desk.at, desk.ring
+    if proposal:
+        current = require(at.store, ring.trusted_root())
+        draft = story.plan(current, at, ring, roles)
+        proposals.write(desk, current, draft, proposal, as_json=as_json)
+        return
     done = story.rebuild_all(at, ring) if rebuild else story.refresh(at, ring, roles)
     waiting = tuple(f"{one}; run `toolkit refresh {one.role}` with its key" for one in done.waiting)
     if as_json:

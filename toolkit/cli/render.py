@@ -13,7 +13,13 @@ from toolkit.cli.options import project as project_option
 from toolkit.errors import ConfigError
 from toolkit.host.envfile import parse_env
 from toolkit.install_script import Choices, Presign, render_for
-from toolkit.render import RenderedFile, env_file, pm2_ecosystem, systemd_unit
+from toolkit.render import (
+    RenderedFile,
+    env_file,
+    pm2_ecosystem,
+    systemd_unit,
+    systemd_user_unit,
+)
 from toolkit.stores import presigned, public_url, read_toolkit_file, select
 
 output = click.option(
@@ -120,18 +126,20 @@ def trusted_root(store: str | None, project: Path) -> bytes | None:
 
 @render.command()
 @click.argument("name")
+@click.option("--user", is_flag=True, help="Print the unit for a user's own systemd.")
 @output
 @project_option
-def systemd(name: str, output: Path | None, project: Path) -> None:
+def systemd(name: str, user: bool, output: Path | None, project: Path) -> None:
     """Print the systemd unit of NAME, as its release carries it.
 
     \b
-    Example:
+    Examples:
       toolkit render systemd glances
+      toolkit render systemd my-agent --user
     """
     spec = load_agent(name, project)
-    _require(name, "systemd", spec.service.managers)
-    _emit(systemd_unit(spec), output)
+    _require(name, "systemd-user" if user else "systemd", spec.service.managers)
+    _emit(systemd_user_unit(spec) if user else systemd_unit(spec), output)
 
 
 @render.command()

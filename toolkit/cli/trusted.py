@@ -27,25 +27,33 @@ if TYPE_CHECKING:
     from toolkit.keyring import Keyring
     from toolkit.repository import Publisher
 
-_STORE = click.option(
+store_option = click.option(
     "--to",
     "store",
     metavar="STORE",
     help="A store of toolkit.toml.  [default: its default_store, else the CDN_* variables]",
 )
-_PASSPHRASE_FD = click.option(
+passphrase_option = click.option(
     "--passphrase-fd",
     type=click.IntRange(min=0),
     metavar="N",
     help="Read the passphrase of encrypted keys from this file descriptor, and do not ask.",
 )
-_ALLOW_RACES = click.option(
+races_option = click.option(
     "--allow-races",
     is_flag=True,
     help="Publish to a store without conditional writes too: see `toolkit doctor`.",
 )
 threshold = click.option(
     "--threshold", type=click.IntRange(min=1), metavar="N", help="How many keys must sign."
+)
+
+propose = click.option(
+    "--propose",
+    "proposal",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Publish nothing: write it to FILE, which others sign by `toolkit keys sign`.",
 )
 
 
@@ -129,7 +137,7 @@ class Desk:
 def reading(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command`, which takes a Desk, the options that name the store and the project."""
 
-    @_STORE
+    @store_option
     @options.project
     @wraps(command)
     def run(*, store: str | None, project: Path, **rest: Any) -> None:
@@ -141,9 +149,9 @@ def reading(command: Callable[..., None]) -> Callable[..., None]:
 def signing(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command`, which takes a Desk, the options that writing metadata needs too."""
 
-    @_STORE
-    @_PASSPHRASE_FD
-    @_ALLOW_RACES
+    @store_option
+    @passphrase_option
+    @races_option
     @options.project
     @wraps(command)
     def run(

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
-from rich import filesize
 
 from toolkit import engine
-from toolkit.cli import options
+from toolkit.cli import options, trusted
 from toolkit.cli.output import print_json, progress
 from toolkit.cli.trusted import Passphrases, open_keyring
+from toolkit.cli.upload_rows import row, show
 from toolkit.errors import ConfigError, ConflictError
 from toolkit.progress import Progress
 from toolkit.publish import (
@@ -35,24 +35,14 @@ from toolkit.store_config import Acl, CustomConfig, S3Config, StoreConfig
 from toolkit.stores import open_store, read_toolkit_file, select
 from toolkit.uploads import Upload
 
-_WOULD = {
-    Action.SENT: "send",
-    Action.REPLACED: "replace",
-    Action.UNCHANGED: "unchanged",
-    Action.KEPT: "keep the one that is there",
-    Action.CONFLICT: "CONFLICT (there with other bytes; nothing would be sent)",
-}
+if TYPE_CHECKING:
+    from toolkit.repository import Publisher
 
 
 @click.command()
 @click.argument("name")
 @click.argument("version", required=False)
-@click.option(
-    "--to",
-    "store",
-    metavar="STORE",
-    help="A store of toolkit.toml.  [default: its default_store, else the CDN_* variables]",
-)
+@trusted.store_option
 @click.option(
     "--from",
     "dist",
@@ -70,11 +60,8 @@ _WOULD = {
     type=click.Choice(get_args(Acl)),
     help="Set this canned ACL on each file.  [default: `acl` of the store, else none]",
 )
-@click.option(
-    "--allow-races",
-    is_flag=True,
-    help="Publish to a store without conditional writes too: see `toolkit doctor`.",
-)
+@trusted.passphrase_option
+@trusted.races_option
 @options.project
 @options.as_json
 def upload(
@@ -86,6 +73,7 @@ def upload(
     only_plan: bool,
     verify_all: bool,
     acl: Acl | None,
+    passphrase_fd: int | None,
     allow_races: bool,
     project: Path,
     as_json: bool,
@@ -104,6 +92,7 @@ def upload(
       CDN_TYPE=custom toolkit upload glances       say what to copy where
     """
     spec = options.load_agent(name, project)
+    passphrases = Passphrases(passphrase_fd)
     selection = select(store, project)
     config = _with_acl(selection.config, acl)
     folder = DirectoryStore(dist or project / "release" / "dist")
@@ -115,41 +104,76 @@ def upload(
         if isinstance(config, CustomConfig):
             if not only_plan:
                 hand_over(prepared.uploads, folder, bars)
-            rows = [_row(file, config, folder, "copy") for file in prepared.uploads]
+            rows = [row(file, config, folder, "copy") for file in prepared.uploads]
+            notes: tuple[str, ...] = ()
         else:
             target = opening.result()
-            do = foresee if only_plan else publish
-            commit = None if only_plan else _signer(project, target, publication, bars)
-            done = do(prepared.uploads, target, bars, Manner(verify_all, commit))
-            rows = [_row(one.upload, config, target, one.action) for one in done]
-    notes = (*selection.warnings, *prepared.notes)
+            at = _publisher(project, target, passphrases)
+            if only_plan:
+                planned = foresee(prepared.uploads, target, bars, Manner(verify_all))
+                done, notes = _with_metadata(at, publication, planned, bars)
+            else:
+                uploads, commit = _vouching(at, publication, prepared.uploads, bars)
+                done, notes = publish(uploads, target, bars, Manner(verify_all, commit)), ()
+            rows = [row(one.upload, config, target, one.action) for one in done]
+    notes = (*selection.warnings, *prepared.notes, *notes)
     if as_json:
         head = {"store": selection.name, "name": publication.agent, "version": publication.version}
         print_json({**head, "plan": only_plan, "files": rows, "notes": notes})
     else:
-        _print(rows, by_hand=isinstance(config, CustomConfig), only_plan=only_plan)
+        show(rows, by_hand=isinstance(config, CustomConfig), only_plan=only_plan)
         for note in notes:
             click.echo(f"note: {note}", err=True)
-    if any(row["action"] == Action.CONFLICT for row in rows):
+    if any(one["action"] == Action.CONFLICT for one in rows):
         sys.exit(ConflictError.exit_code)
 
 
-def _signer(project: Path, store: Store, publication: Publication, bars: Progress) -> Commit | None:
-    """Give what signs for the files once they are up; None where no [trust] is set up."""
+def _publisher(project: Path, store: Store, passphrases: Passphrases) -> Publisher | None:
+    """Give who signs for what is published; None where no [trust] is set up."""
     file = read_toolkit_file(project)
     if file is None or file.trust is None:
         return None
-    from toolkit import vouch
     from toolkit.repository import Publisher
 
-    ring = open_keyring(project, Passphrases(None))
-    at = Publisher(store, ring, datetime.now(tz=UTC))
-    vouch.prepare(at, publication)
+    return Publisher(store, open_keyring(project, passphrases), datetime.now(tz=UTC))
+
+
+def _vouching(
+    at: Publisher | None, publication: Publication, uploads: Sequence[Upload], bars: Progress
+) -> tuple[Sequence[Upload], Commit | None]:
+    """Sign the provenance among `uploads`; gives these, and what signs for all once it is up."""
+    if at is None:
+        return uploads, None
+    from toolkit import attest, vouch
+
+    by = vouch.prepare(at, publication).delegation(publication.agent)
 
     def commit(sent: Sequence[Published]) -> None:
         vouch.vouch(at, publication, [one.upload for one in sent], bars)
 
-    return commit
+    return attest.sign(at.signers, by, uploads), commit
+
+
+def _with_metadata(
+    at: Publisher | None, publication: Publication, planned: Sequence[Published], bars: Progress
+) -> tuple[Sequence[Published], tuple[str, ...]]:
+    """Add the metadata that would be written, before `latest`; gives notes on it, too."""
+    if at is None or any(one.action is Action.CONFLICT for one in planned):
+        return planned, ()
+    from toolkit import attest, vouch
+
+    lasting = [one for one in planned if one.upload.immutable]
+    sent = [one.upload for one in lasting if one.action is not Action.KEPT]
+    metadata = [
+        Published(each, Action.SENT if each.immutable else Action.REPLACED)
+        for each in vouch.foresee(at, publication, sent, bars)
+    ]
+    rest = [one for one in planned if not one.upload.immutable]
+    notes = (
+        f"{name} is signed before it is sent: it will have another size and SHA-256"
+        for name in attest.unsigned(sent)
+    )
+    return [*lasting, *metadata, *rest], tuple(notes)
 
 
 def _with_acl(config: StoreConfig, acl: Acl | None) -> StoreConfig:
@@ -171,64 +195,4 @@ def _publication(spec: AgentSpec, version: str | None) -> Publication:
         version or spec.release_version,
         tuple(spec.platforms),
         extra=((agentctl.name, agentctl.data),),
-    )
-
-
-def _row(file: Upload, config: StoreConfig, holder: Store, action: str) -> dict[str, Any]:
-    """Say of a file what it is and where: in the store, or for custom ones on this machine."""
-    return {
-        "name": file.name,
-        "key": config.key(file.name),
-        "location": holder.locate(file.name),
-        "url": config.file_url(file.name),
-        "size": file.size,
-        "sha256": file.sha256,
-        "content_type": file.content_type,
-        "cache_control": file.cache_control,
-        "precondition": file.precondition,
-        "action": str(action),
-    }
-
-
-def _print(rows: Sequence[dict[str, Any]], *, by_hand: bool, only_plan: bool) -> None:
-    if by_hand:
-        _print_instructions(rows)
-    elif only_plan:
-        _print_plan(rows)
-    else:
-        _print_table(rows)
-
-
-def _print_plan(rows: Sequence[dict[str, Any]]) -> None:
-    for row in rows:
-        click.echo(f"{_WOULD[row['action']]}  {row['key']}")
-        click.echo(f"    size           {row['size']} bytes")
-        click.echo(f"    SHA-256        {row['sha256']}")
-        click.echo(f"    Content-Type   {row['content_type']}")
-        click.echo(f"    Cache-Control  {row['cache_control']}")
-        click.echo(f"    condition      {row['precondition'] or 'none'}")
-    click.echo("Nothing was written.")
-
-
-def _print_table(rows: Sequence[dict[str, Any]]) -> None:
-    # Plain lines: a table of rich's would cut hashes and addresses to the terminal's width.
-    for row in rows:
-        size = filesize.decimal(row["size"])
-        address = row["url"] or row["location"]
-        click.echo(f"{row['action']:<9}  {size:>10}  {row['sha256']}  {address}")
-
-
-def _print_instructions(rows: Sequence[dict[str, Any]]) -> None:
-    click.echo("Copy these files to your store, in this order:")
-    for row in rows:
-        click.echo(f"\n  {row['location']}")
-        click.echo(f"    to             {row['key']}")
-        if row["url"]:
-            click.echo(f"    URL            {row['url']}")
-        click.echo(f"    Content-Type   {row['content_type']}")
-        click.echo(f"    Cache-Control  {row['cache_control']}")
-        click.echo(f"    SHA-256        {row['sha256']}")
-    click.echo(
-        "\nSet no Content-Encoding. What is immutable must never change once it is there; "
-        "`latest` goes last."
     )

@@ -34,7 +34,7 @@ def question(release: Release, given: Given) -> Question:
         manager=given.manager,
         user=_named_user(release, home),
         variables=required_variables(release),
-        health=(health.kind, *target) if health else (),
+        health=(health.kind, *target) if health and target else (),
         bundled_pm2=(f"current/{NODE}", f"current/{PM2}") if release.runtime.pm2 else (),
     )
 

@@ -11,6 +11,8 @@ from toolkit.facts import HostFacts, PathFact
 from toolkit.host.layout import MARKER
 
 RUNNING = "running"
+# Another version was tried since, and this one came back: it runs as it did.
+REVERTED = "reverted"
 ABSENT = PathFact("absent")
 SOMEONE = "the service's user"
 
@@ -93,7 +95,8 @@ def environment(expected: Expected, facts: HostFacts) -> Iterator[Check]:
 def state(expected: Expected, facts: HostFacts) -> Check:
     """state.json names this version and manager, and says that the service runs."""
     release = f"{expected.release.name} {expected.version or 'of some version'}"
-    clause = f"{release} under {expected.manager or 'some manager'}, {RUNNING}"
+    wanted = f"{release} under {expected.manager or 'some manager'}"
+    clause = f"{wanted}, {RUNNING}"
     if facts.state.problem:
         return unknown("state.json", clause, facts.state.problem)
     if facts.state.text is None:
@@ -101,10 +104,11 @@ def state(expected: Expected, facts: HostFacts) -> Check:
     try:
         said = json.loads(facts.state.text)
         what = f"{said['name']} {said['version']} under {said['manager']}, {said['outcome']}"
+        holds = what in (clause, f"{wanted}, {REVERTED}")
         why = f": {said['reason']}" if said.get("reason") and what != clause else ""
     except (ValueError, KeyError, TypeError) as error:
         return Check("state.json", False, f"damaged: {error!r}", clause)
-    return Check("state.json", what == clause, f"{what}{why}", clause)
+    return Check("state.json", holds, f"{what}{why}", clause)
 
 
 def _owned(name: str, fact: PathFact, kind: str, user: str | None) -> Check:

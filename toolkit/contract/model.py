@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit.errors import ToolkitError
+from toolkit.host.credentials import CREDENTIALS
 from toolkit.host.release import Release, default_home
 
 INSTALLED = "installed"  # the one check where there is nothing to check
@@ -86,9 +87,11 @@ class Verdict:
 
 
 def required_variables(release: Release) -> tuple[str, ...]:
-    """Name the variables that a host must set, since the release sets them to nothing."""
+    """Name the variables that .env must set: the release does not, and they are no credentials."""
     service = release.service
-    return tuple(name for name in service.required if not service.environment.get(name))
+    hidden = service.secret if service.credentials == CREDENTIALS else ()
+    known = {name for name, value in service.environment.items() if value}.union(hidden)
+    return tuple(name for name in service.required if name not in known)
 
 
 def unknown(name: str, expected: str, problem: str) -> Check:

@@ -10,7 +10,7 @@ from toolkit.contract.model import Check, Expected, unknown
 from toolkit.facts import HostFacts, ProcessFact, UnitFact
 from toolkit.host.release import UNITS
 
-UP = {"systemd": "active", "pm2": "online", "direct": "alive"}
+UP = {"systemd": "active", "systemd-user": "active", "pm2": "online", "direct": "alive"}
 MANAGER = "process manager"
 NO_PROCESS = "no process"
 SETTLED = 30  # seconds that a service which was restarted must have been up since
@@ -27,6 +27,8 @@ def manager(expected: Expected, facts: HostFacts) -> Iterator[Check]:
     if service.unit:
         yield _unit_file(expected, service.unit)
         yield _boot(f"{expected.service}.service", service.unit.enabled)
+    if name == "systemd-user":
+        yield _boot(f"lingering of {expected.user}", service.boot)
     if name == "pm2":
         yield _boot(f"pm2-{expected.user}.service", service.boot)
     why = f": {service.problem}" if service.problem else ""
@@ -39,7 +41,7 @@ def _boot(unit: str, enabled: str) -> Check:
 
 
 def _unit_file(expected: Expected, unit: UnitFact) -> Check:
-    file = f"/etc/systemd/system/{expected.service}.service"
+    file = unit.path or f"/etc/systemd/system/{expected.service}.service"
     found = file
     if unit.installed is None:
         found = f"absent, loaded from {unit.file}" if unit.file else "absent"
@@ -109,7 +111,7 @@ def _restarts(facts: HostFacts) -> Check:
 def health(expected: Expected, facts: HostFacts) -> Iterator[Check]:
     """The health gate holds, seen from the host itself."""
     gate, answer = expected.release.health, facts.health
-    if gate is None:
+    if gate is None or not gate.target:  # whether it is ready is then its manager's word
         return
     clauses = {
         "http": "{} answers 200 to 299",

@@ -71,6 +71,11 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         metavar="FILE",
         help="send the store the header in FILE, such as Authorization: Bearer TOKEN (mode 0600)",
     )
+    verb.add_argument(
+        "--store-header-over-http",
+        action="store_true",
+        help="send it over plain http to another machine too, where the network may read it",
+    )
     trust = verb.add_mutually_exclusive_group(required=True)
     trust.add_argument(
         "--root", type=Path, help="believe the store's metadata that this root metadata leads to"
@@ -82,7 +87,9 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         metavar=("PLATFORM", "FILE", "SHA256"),
         help="believe this hash of a tarball; may be repeated",
     )
-    verb.add_argument("--process-manager", default="systemd", help="systemd, pm2 or direct")
+    verb.add_argument(
+        "--process-manager", default="systemd", help="systemd, systemd-user, pm2 or direct"
+    )
     verb.add_argument("--home", type=Path, help="where to install (default: /opt/SERVICE)")
     verb.add_argument("--user", help="who runs the service (default: who calls sudo)")
     verb.add_argument(
@@ -119,6 +126,7 @@ def _add_upgrade(verbs: Verbs) -> argparse.ArgumentParser:
         action="store_true",
         help="as the timer of `follow` does: do nothing that nobody would want without a person",
     )
+    verb.add_argument("--store-header-over-http", action="store_true", help="as with install")
     verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     _add_trying(verb)
     add_max_rate(verb)

@@ -126,8 +126,9 @@ def _look_up(arguments: argparse.Namespace) -> Located:
 @contextmanager
 def _reaching(arguments: argparse.Namespace) -> Iterator[None]:
     """Let what is fetched in the block reach the store as the call wants."""
+    over_http = arguments.store_header_over_http
     with (
-        sending(arguments.store_header_file, arguments.store),
+        sending(arguments.store_header_file, arguments.store, over_http=over_http),
         metered(arguments.max_rate),
     ):
         yield
@@ -208,6 +209,7 @@ def _request(
         store=public(arguments.store),
         channel=getattr(arguments, "followed", arguments.channel),
         header_file=str(header.absolute()) if header else None,
+        header_over_http=arguments.store_header_over_http,
         trying=Trying(arguments.watch, arguments.keep),
         again=arguments.again,
     )

@@ -102,7 +102,7 @@ def run_follow(
 
 
 def _see(arguments: argparse.Namespace, look_up: Callable[[argparse.Namespace], Located]) -> None:
-    asked = {"to": None, "store_header_file": None}
+    asked = {"to": None, "store_header_file": None, "store_header_over_http": False}
     with suppress(NotYet):  # it will be there for this host some day
         look_up(as_install(argparse.Namespace(**{**vars(arguments), **asked})))
 

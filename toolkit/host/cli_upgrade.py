@@ -51,6 +51,7 @@ def as_install(arguments: argparse.Namespace) -> argparse.Namespace:
         "followed": arguments.channel or state.channel,
         "store": state.store,
         "store_header_file": arguments.store_header_file or _path(state.header_file),
+        "store_header_over_http": arguments.store_header_over_http or state.header_over_http,
         "root": root,
         "process_manager": state.manager,
         "user": state.user,
@@ -112,7 +113,8 @@ def run_history(arguments: argparse.Namespace) -> int:
 def run_settle(arguments: argparse.Namespace) -> int:
     """Note how a trial ended that systemd ended; for systemd to call."""
     layout = Layout(arguments.home)
-    with suppress(Busy), locked(layout):  # who holds the lock sees to it
+    # Whoever holds the lock sees to it; the service is started when this has ended.
+    with suppress(Busy), locked(layout, patience=0):
         trial = read_trial(layout)
         settle(layout, speaking(quiet=False), now, resume=trial.sha256 if trial else None)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from toolkit.host.errors import UsageError
 
@@ -41,6 +41,11 @@ def merge_env(text: str, settings: Mapping[str, str]) -> str:
     if kept and not kept.endswith("\n"):
         kept += "\n"
     return kept + "".join(f"{name}={quote(name, value)}\n" for name, value in changed.items())
+
+
+def without(text: str, names: Collection[str]) -> str:
+    """Give `text` without the lines that set one of `names`."""
+    return _ASSIGNMENT.sub(lambda match: "" if match["name"] in names else match[0], text)
 
 
 def quote(name: str, value: str) -> str:

@@ -147,8 +147,8 @@ def require(layout: Layout, state: State) -> None:
     """Refuse a service, or a caller, for whom systemd can't do it."""
     if state.manager != FOLLOWED:
         raise Unsupported(
-            f"{state.service} runs under {state.manager}, and only systemd's services can be "
-            "followed",
+            f"{state.service} runs under {state.manager}, and only services of the system's "
+            "systemd can follow a channel",
             hint=f"call `{layout.agentctl} upgrade --unattended --channel CHANNEL` by a timer of "
             "your own, or install it with PROCESS_MANAGER=systemd",
         )

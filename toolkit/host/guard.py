@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from toolkit.host.accounts import Account
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
-from toolkit.host.systemd import UNIT_FOLDER
+from toolkit.host.systemd import SYSTEM, UNIT_FOLDER, Systemd
 from toolkit.host.systemd_guard import SystemdGuard
+from toolkit.host.systemd_user import SystemdUser, user_systemctl, user_units
 from toolkit.host.trial import Trial, begin_revert, end_revert, restore
 
 
 class Guard(Protocol):
     """Who watches over a trial when agentctl can't, and how the old version comes back."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Say whether the trial goes on, and is ended, with agentctl gone."""
 
     def arm(self, trial: Trial, old: Installation, restarts: int) -> None:
         """See to it that the old version comes back, unless the trial is committed in time.
@@ -34,6 +40,7 @@ class OwnGuard:
     """For managers that can't do it: agentctl's own watch, or its next run where it was killed."""
 
     manager: Manager
+    goes_on = False
 
     def arm(self, trial: Trial, old: Installation, restarts: int) -> None:
         """Do nothing: nobody else is there to watch."""
@@ -50,8 +57,10 @@ class OwnGuard:
         """Do nothing: nothing was made."""
 
 
-def guard_for(manager: Manager) -> Guard:
-    """Give the guard of a service that runs under `manager`."""
-    if manager.name == "systemd":
-        return SystemdGuard(UNIT_FOLDER)
+def guard_for(manager: Manager, account: Account) -> Guard:
+    """Give the guard of a service of `account` that runs under `manager`."""
+    if manager.name == Systemd.name:
+        return SystemdGuard(SYSTEM, UNIT_FOLDER, "multi-user.target")
+    if manager.name == SystemdUser.name:
+        return SystemdGuard(user_systemctl(account), user_units(account), "default.target")
     return OwnGuard(manager)

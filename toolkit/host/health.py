@@ -31,7 +31,7 @@ def wait_until_healthy(
     Raises Unhealthy, with the service's last lines, when the release's time limit has passed.
     """
     gate = installation.release.health or SETTLED
-    wanted = 2 if installation.release.health else SETTLED_LOOKS
+    wanted = 2 if gate.target else SETTLED_LOOKS
     deadline = time.monotonic() + gate.timeout
     held, pid = 0, None
     while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toolkit.host.commands import run
+from toolkit.host.credentials import whole
 from toolkit.host.envfile import parse_env
 from toolkit.host.manager import Installation
 from toolkit.host.release import environment, resolve, search_path
@@ -19,7 +20,8 @@ def run_hook(installation: Installation, command: Sequence[str]) -> None:
     release, layout = installation.release, installation.layout
     home, folder = str(layout.home), str(layout.release(release.version))
     argv = [resolve(word.replace("{release}", folder), release, home) for word in command]
-    settings = parse_env(layout.env.read_text("utf-8")) if layout.env.exists() else {}
+    text = layout.env.read_text("utf-8") if layout.env.exists() else ""
+    settings = parse_env(whole(installation, text))
     variables = {
         "HOME": installation.account.home,
         "USER": installation.account.name,

@@ -119,9 +119,16 @@ def _prepare(request: Request, layout: Layout, now: Callable[[], str]) -> None:
     if state is None:
         write_state(layout, _first_state(request, now()))
     else:
-        file = request.header_file
-        state = replace(state, store=request.store, channel=request.channel, header_file=file)
-        write_state(layout, state)
+        write_state(
+            layout,
+            replace(
+                state,
+                store=request.store,
+                channel=request.channel,
+                header_file=request.header_file,
+                header_over_http=request.header_over_http,
+            ),
+        )
     make_folder(layout.home, 0o755)
     write_if_changed(layout.agentctl, request.engine, 0o755)
     make_folder(layout.releases, 0o755)
@@ -153,6 +160,7 @@ def _first_state(request: Request, at: str) -> State:
         store=request.store,
         channel=request.channel,
         header_file=request.header_file,
+        header_over_http=request.header_over_http,
         sha256=request.source.sha256,
         outcome="installing",
         reason="its first installation is under way",
@@ -217,7 +225,7 @@ class _Work:
         progress = _Progress(before)
         actions: dict[str, Callable[[], None]] = {
             "leave": lambda: self._leave(progress),
-            "settings": lambda: write_settings(self.installation, settings),
+            "settings": lambda: write_settings(self.installation, self.manager.name, settings),
             "switch": self._switch,
             "configure": lambda: self._configure(progress),
             "start": lambda: self.manager.start(self.installation),
@@ -273,7 +281,7 @@ class _Work:
             version=version,
             manager=before.manager if version is not None else None,
             interrupted=before.outcome not in ("running", "reverted"),
-            settings_differ=settings_differ(self.installation, settings),
+            settings_differ=settings_differ(self.installation, self.manager.name, settings),
             configured=configured,
             running=running,
         )

@@ -40,6 +40,11 @@ class Layout:
         return self.home / ".env"
 
     @property
+    def credentials(self) -> Path:
+        """The secrets that systemd hands to the service, a file each."""
+        return self.home / "credentials"
+
+    @property
     def logs(self) -> Path:
         """Log files, which outlive every version."""
         return self.home / "logs"
@@ -88,7 +93,15 @@ class Layout:
         """
         first = (self.current, self.releases, self.incoming, self.run, self.logs, self.workspace)
         managers = (self.home / "ecosystem.config.js", self.home / "pm2")
-        own = (self.env, *managers, self.trial, self.trust, self.history, self.lock)
+        own = (
+            self.env,
+            self.credentials,
+            *managers,
+            self.trial,
+            self.trust,
+            self.history,
+            self.lock,
+        )
         return (*first, *own, self.agentctl, self.state)
 
     @property

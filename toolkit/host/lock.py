@@ -15,11 +15,11 @@ PATIENCE = 5.0
 
 
 @contextmanager
-def locked(layout: Layout) -> Iterator[None]:
+def locked(layout: Layout, *, patience: float = PATIENCE) -> Iterator[None]:
     """Hold the service's lock; the kernel lets go when this process ends, however it ends.
 
     The file is for its owner alone: whoever may read a file may lock it, and block the others.
-    Raises Busy where another agentctl holds it for longer than a moment.
+    Raises Busy where another agentctl holds it for longer than `patience` seconds.
     """
     try:
         layout.home.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -33,15 +33,15 @@ def locked(layout: Layout) -> Iterator[None]:
             f"{layout.home} is no folder", hint="name another one with --home"
         ) from error
     try:
-        _take(descriptor, layout)
+        _take(descriptor, layout, patience)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, layout: Layout) -> None:
+def _take(descriptor: int, layout: Layout, patience: float) -> None:
     # systemd has agentctl note how a trial ended, which takes a moment.
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,8 +8,10 @@ from toolkit.host.manager import Manager
 from toolkit.host.pm2 import Pm2
 from toolkit.host.release import Release
 from toolkit.host.systemd import Systemd
+from toolkit.host.systemd_user import SystemdUser
 
-MANAGERS: dict[str, Manager] = {manager.name: manager for manager in (Systemd(), Pm2(), Direct())}
+_ALL: tuple[Manager, ...] = (Systemd(), SystemdUser(), Pm2(), Direct())
+MANAGERS = {manager.name: manager for manager in _ALL}
 
 
 def manager_for(name: str, release: Release) -> Manager:

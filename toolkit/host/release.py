@@ -16,6 +16,7 @@ from toolkit.host.errors import BadRelease
 SCHEMA = 1
 PATH = "toolkit/release.json"
 UNITS = "toolkit/units"
+USER_UNITS = f"{UNITS}/user"
 ENV_EXAMPLE = ".env.example"
 NODE = "runtime/node/bin/node"
 PM2 = "runtime/pm2/node_modules/pm2/bin/pm2"
@@ -46,7 +47,10 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Service:
-    """How the agent runs. `exec` and `working_directory` may hold placeholders."""
+    """How the agent runs. `exec` and `working_directory` may hold placeholders.
+
+    `credentials` says where its secrets go: env (.env), credentials (systemd's) or both.
+    """
 
     name: str
     exec: tuple[str, ...]
@@ -58,6 +62,7 @@ class Service:
     restart_delay: int
     memory_limit: str | None
     managers: tuple[str, ...]
+    credentials: str = "env"
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,28 @@ class Hooks:
 
 
 @dataclass(frozen=True)
+class Controller:
+    """Where the agent's heartbeats can be asked for, and how many of a version are enough.
+
+    `url` may hold variables of the service as ${NAME}; `token` names the one that is sent as bearer
+    token. For `patience` seconds a controller that can't be asked is waited for.
+    """
+
+    url: str
+    token: str | None = None
+    beats: int = 3
+    patience: int = 300
+
+
+@dataclass(frozen=True)
 class Health:
     """When the service counts as healthy.
 
-    `kind` is http (target: one URL), tcp (target: host:port) or command (target: argv);
+    `kind` is http (target: one URL), tcp (target: host:port), command (target: argv) or notify;
     `timeout` and `interval` are seconds. An answer of http must contain the text `contains`.
     A version on trial must be healthy for `watch` seconds, and may be restarted `restarts` times.
+    `notify` says that it tells systemd when it is ready. With a `controller`, that must have heard
+    from it as well.
     """
 
     kind: str
@@ -88,6 +109,8 @@ class Health:
     contains: str | None = None
     watch: int = 60
     restarts: int = 1
+    notify: bool = False
+    controller: Controller | None = None
 
 
 @dataclass(frozen=True)
@@ -135,9 +158,15 @@ def _release(data: Mapping[str, Any]) -> Release:
         platform=data["platform"],
         runtime=Runtime(**data["runtime"]),
         service=Service(**{**service, **{key: tuple(service[key]) for key in lists}}),
-        health=Health(**{**health, "target": tuple(health["target"])}) if health else None,
+        health=_health(health) if health else None,
         hooks=_hooks(data.get("hooks", {})),
     )
+
+
+def _health(data: Mapping[str, Any]) -> Health:
+    controller = data.get("controller")
+    known = Controller(**controller) if controller else None
+    return Health(**{**data, "target": tuple(data["target"]), "controller": known})
 
 
 def _hooks(data: Mapping[str, Any]) -> Hooks:
@@ -148,6 +177,11 @@ def _hooks(data: Mapping[str, Any]) -> Hooks:
 def default_home(service: str) -> str:
     """Give the folder that rendered units name for `service`."""
     return f"/opt/{service}"
+
+
+def user_home(home: str, service: str) -> str:
+    """Give the folder that rendered user units name for `service`, below the user's own `home`."""
+    return f"{home}/.local/share/{service}"
 
 
 def resolve(text: str, release: Release, home: str) -> str:

@@ -31,7 +31,7 @@ class Request:
     are other files of the same release; which of them serves, this host finds out.
 
     `store` is where it comes from and `channel` what was asked for, None for a version;
-    `header_file` is what lets this host into the store.
+    `header_file` is what lets this host into the store, `header_over_http` also over plain http.
     `again` also tries a version that failed here.
     """
 
@@ -49,6 +49,7 @@ class Request:
     store: str = ""
     channel: str | None = None
     header_file: str | None = None
+    header_over_http: bool = False
     trying: Trying = Trying()
     again: bool = False
 

@@ -1,10 +1,11 @@
-"""The service's own variables: .env, for its user alone."""
+"""The service's own variables: .env and credentials, for its user alone."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
 
+from toolkit.host import credentials
 from toolkit.host.envfile import merge_env, parse_env
 from toolkit.host.errors import MissingSetting
 from toolkit.host.files import write_atomic
@@ -14,10 +15,10 @@ _HEADER = "# Variables of this host. Mode 0600: keep it secure and do not share 
 
 
 def settings_text(installation: Installation, given: Mapping[str, str]) -> str:
-    """Give what .env must hold; raises MissingSetting where a required one has no value."""
+    """Give all that the service must be told; raises MissingSetting for a required value."""
     path = installation.layout.env
     text = path.read_text("utf-8") if path.exists() else _HEADER
-    merged = merge_env(text, given)
+    merged = merge_env(credentials.whole(installation, text), given)
     service = installation.release.service
     known = {**service.environment, **parse_env(merged)}
     missing = [name for name in service.required if not known.get(name)]
@@ -29,18 +30,22 @@ def settings_text(installation: Installation, given: Mapping[str, str]) -> str:
     return merged
 
 
-def settings_differ(installation: Installation, text: str) -> bool:
-    """Say whether .env is to be written: other text, or not for the service's user alone."""
+def settings_differ(installation: Installation, manager: str, text: str) -> bool:
+    """Say whether they are to be written: others stand there, or not for the service alone."""
     path = installation.layout.env
-    if not path.exists():
+    if not path.exists() or credentials.differ(installation, manager, text):
         return True
     status = path.stat()
     sealed = stat.S_IMODE(status.st_mode) == 0o600
     return (
-        not sealed or status.st_uid != installation.account.uid or path.read_text("utf-8") != text
+        not sealed
+        or status.st_uid != installation.account.uid
+        or path.read_text("utf-8") != credentials.public(installation, text)
     )
 
 
-def write_settings(installation: Installation, text: str) -> None:
-    """Write .env whole."""
-    write_atomic(installation.layout.env, text.encode(), 0o600, installation.account)
+def write_settings(installation: Installation, manager: str, text: str) -> None:
+    """Write credentials and .env, each whole."""
+    credentials.write(installation, manager, text)
+    public = credentials.public(installation, text)
+    write_atomic(installation.layout.env, public.encode(), 0o600, installation.account)

@@ -23,7 +23,7 @@ class State:
     take back what it did. `failed` holds the versions that failed by their own fault, by SHA-256:
     version, reason and at. `store` is where releases come from, without what lets anybody in;
     `channel` is what was asked for, or None for a version; `header_file` is the file whose header
-    a private store is sent.
+    a private store is sent, over plain http too where `header_over_http` says so.
 
     `follow` is how this host follows a channel (follow.Follow), None where it does not; `pinned`
     the one version that may run; `paused` says since when (at) and until when it stays as it is.
@@ -47,6 +47,7 @@ class State:
     store: str = ""
     channel: str | None = None
     header_file: str | None = None
+    header_over_http: bool = False
     follow: Mapping[str, Any] | None = None
     pinned: str | None = None
     paused: Mapping[str, str | None] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import stat
@@ -80,10 +81,11 @@ def _parse(file: Path, data: bytes) -> StoreHeader:
 
 
 @contextmanager
-def sending(file: Path | None, store: str) -> Iterator[None]:
+def sending(file: Path | None, store: str, *, over_http: bool = False) -> Iterator[None]:
     """Send the header in `file` with every request to the address `store` while the block runs.
 
-    Raises what `read_header` does, and UsageError where the store is a folder.
+    Raises what `read_header` does, UsageError where the store is a folder, and NotPermitted where
+    the network could read the header: over plain http to another machine, unless `over_http`.
     """
     if file is None:
         yield
@@ -93,6 +95,12 @@ def sending(file: Path | None, store: str) -> Iterator[None]:
         raise UsageError(
             f"{store} takes no header: it is no http or https address",
             hint="leave out --store-header-file",
+        )
+    if origin[0] == "http" and not (over_http or _is_loopback(origin[1])):
+        raise NotPermitted(
+            f"{store} is not https: whoever is on the network could read the store's header",
+            hint="use the store's https address; in a network that nobody else reads, allow it by "
+            "--store-header-over-http (STORE_HEADER_OVER_HTTP=1 for the install script)",
         )
     # Below all that fetches, so that nothing which fetches can forget or misplace it.
     opener = urllib.request.build_opener(_OnlyTo(origin, read_header(file)))
@@ -110,6 +118,15 @@ def _origin(url: str) -> Origin | None:
     except (KeyError, ValueError):
         return None
     return (parts.scheme, parts.hostname or "", port)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _OnlyTo(urllib.request.BaseHandler):

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.host.commands import run
 from toolkit.host.errors import NotPermitted, Unsupported
 from toolkit.host.files import differs, write_if_changed
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Process
 from toolkit.host.release import UNITS, default_home
+from toolkit.host.systemctl import Systemctl
 
 UNIT_FOLDER = Path("/etc/systemd/system")
-_PROPERTIES = ("ActiveState", "SubState", "MainPID", "NRestarts", "Result")
+SYSTEM = Systemctl()
 
 
 class Systemd:
@@ -42,8 +42,7 @@ class Systemd:
         """Say whether unit and drop-in stand as they should, and the unit is enabled."""
         if any(differs(path, data) for path, data in _files(installation).items()):
             return False
-        answer = run(["systemctl", "is-enabled", _unit(installation.service)], accept=(0, 1, 4))
-        return answer.strip() == "enabled"
+        return SYSTEM.enabled(_unit(installation.service))
 
     def foresee(self, installation: Installation) -> Mapping[str, Any]:
         """Give nothing: the unit's name says it all."""
@@ -55,31 +54,22 @@ class Systemd:
         for path, data in _files(installation).items():
             path.parent.mkdir(mode=0o755, exist_ok=True)
             write_if_changed(path, data, 0o644)
-        run(["systemctl", "daemon-reload"])
-        run(["systemctl", "enable", "--quiet", _unit(installation.service)])
+        SYSTEM.enable(_unit(installation.service))
 
     def start(self, installation: Installation) -> None:
         """Restart the unit, also one that systemd has given up on."""
-        unit = _unit(installation.service)
-        run(["systemctl", "reset-failed", unit], accept=(0, 1))
-        run(["systemctl", "restart", unit])
+        gate = installation.release.health
+        notifies = gate is not None and gate.notify
+        SYSTEM.start_anew(_unit(installation.service), notifies=notifies)
 
     def process(self, installation: Installation) -> Process:
         """Ask systemd for the unit's main process."""
-        shown = run(
-            ["systemctl", "show", _unit(installation.service)]
-            + [f"--property={name}" for name in _PROPERTIES]
-        )
-        values = dict(line.split("=", 1) for line in shown.splitlines())
-        pid = int(values["MainPID"])
-        running = values["ActiveState"] == "active" and values["SubState"] == "running"
-        detail = f"{values['ActiveState']} ({values['SubState']}), result {values['Result']}"
-        return Process(running, pid or None, int(values["NRestarts"]), detail)
+        return SYSTEM.process(_unit(installation.service))
 
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the unit's last lines in the journal."""
         unit = _unit(installation.service)
-        return run(["journalctl", "--unit", unit, "--lines", str(lines), "--no-pager"])
+        return SYSTEM.ask("journalctl", "--unit", unit, "--lines", str(lines), "--no-pager")
 
     def remove(self, layout: Layout, service: str, details: Mapping[str, Any]) -> None:
         """Stop and disable the unit, and remove it with its drop-ins."""
@@ -87,13 +77,12 @@ class Systemd:
         unit = _unit(service)
         drop_in = _drop_in(service)
         if (UNIT_FOLDER / unit).exists():
-            run(["systemctl", "disable", "--now", "--quiet", unit])
+            SYSTEM.ask("systemctl", "disable", "--now", "--quiet", unit)
         (UNIT_FOLDER / unit).unlink(missing_ok=True)
         drop_in.unlink(missing_ok=True)
         if drop_in.parent.is_dir() and not any(drop_in.parent.iterdir()):
             drop_in.parent.rmdir()
-        run(["systemctl", "daemon-reload"])
-        run(["systemctl", "reset-failed", unit], accept=(0, 1))
+        SYSTEM.forget(unit)
 
 
 def _unit(service: str) -> str:

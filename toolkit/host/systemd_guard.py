@@ -13,12 +13,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.host.commands import run
 from toolkit.host.errors import CommandFailed
 from toolkit.host.files import write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
-from toolkit.host.trial import REVERTED, REVERTING, Trial, standing
+from toolkit.host.systemctl import Systemctl
+from toolkit.host.trial import REVERTED, REVERTING, Trial, kept, standing
 
 FAILED = "failed"
 EXPIRED = "expired"
@@ -27,7 +27,6 @@ REVERT_SECONDS = 60.0
 # What a drop-in of the trial sorts after: the host's own.
 _DROP_IN = "90-trial.conf"
 _WAS = ".was"
-_TARGET = "multi-user.target.wants"
 _LONG = 86_400
 
 _UNIT = """\
@@ -45,7 +44,7 @@ ExecStartPost=-{agentctl} settle
 TimeoutStartSec=60
 
 [Install]
-WantedBy=multi-user.target
+WantedBy={target}
 """
 
 _TIMER = """\
@@ -91,40 +90,43 @@ back() {{ # a file that was not written anew has two names, and mv would refuse
     mv -fT "$1" "$2"
   fi
 }}
-back was/env {env}
-back was/current {current}
-{units}
+{files}
 rm -f {drop_in}
 sync
-systemctl daemon-reload
-systemctl reset-failed {service}.service || true
-systemctl --no-block restart {service}.service
+{systemctl} daemon-reload
+{systemctl} reset-failed {service}.service || true
+{systemctl} --no-block restart {service}.service
 mv -T "$1" "reverted-${{1#reverting-}}"
 """
 
 
 @dataclass(frozen=True)
 class SystemdGuard:
-    """Units in `folder` that stand for the time of a trial."""
+    """Units in `folder` that stand for the time of a trial; `target` is what starts at boot."""
 
+    control: Systemctl
     folder: Path
+    target: str
+    goes_on = True
 
     def arm(self, trial: Trial, old: Installation, restarts: int) -> None:
         """Write and start the units; whatever was written before is written anew."""
         service, layout = old.service, old.layout
-        for path in self._replaced(service):
-            _keep(path)
+        if layout.running_version() == trial.before:  # else they are the new version's
+            for path in self._replaced(service):
+                _keep(path)
         (self.folder / f"{service}.service.d").mkdir(mode=0o755, exist_ok=True)
         for path, text in self._texts(trial, old, restarts).items():
             write_atomic(path, text.encode(), 0o755 if path == _script(layout) else 0o644)
         self._at_boot(service)
         os.sync()
-        run(["systemctl", "daemon-reload"])
-        run(["systemctl", "restart", f"{service}-revert@{EXPIRED}.timer"])
+        self.control.ask("systemctl", "daemon-reload")
+        self.control.ask("systemctl", "restart", f"{service}-revert@{EXPIRED}.timer")
 
     def revert(self, old: Installation, why: str) -> None:
         """Have systemd do it, as it would by itself, and wait until it has."""
-        run(["systemctl", "start", f"{old.service}-revert@{why}.service"], accept=(0, 1))
+        unit = f"{old.service}-revert@{why}.service"
+        self.control.ask("systemctl", "start", unit, accept=(0, 1))
         deadline = time.monotonic() + REVERT_SECONDS
         while standing(old.layout).word == REVERTING and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -140,17 +142,17 @@ class SystemdGuard:
         del layout
         timer = self.folder / f"{service}-revert@{EXPIRED}.timer"
         if timer.exists():
-            run(["systemctl", "stop", timer.name], accept=(0, 5))
+            self.control.ask("systemctl", "stop", timer.name, accept=(0, 5))
         drop_ins = self.folder / f"{service}.service.d"
         unit = self.folder / f"{service}-revert@.service"
         for path in (drop_ins / _DROP_IN, timer, self._wanted(service), unit, *self._kept(service)):
             path.unlink(missing_ok=True)
         if drop_ins.is_dir() and not any(drop_ins.iterdir()):
             drop_ins.rmdir()
-        run(["systemctl", "daemon-reload"])
+        self.control.ask("systemctl", "daemon-reload")
 
     def _wanted(self, service: str) -> Path:
-        return self.folder / _TARGET / f"{service}-revert@{REBOOTED}.service"
+        return self.folder / f"{self.target}.wants" / f"{service}-revert@{REBOOTED}.service"
 
     def _at_boot(self, service: str) -> None:
         """Enable the unit, as `systemctl enable` would, but without a reload of its own."""
@@ -172,6 +174,7 @@ class SystemdGuard:
         service, layout = old.service, old.layout
         values = {
             "service": service,
+            "target": self.target,
             "script": _script(layout),
             "agentctl": layout.agentctl,
             "seconds": trial.seconds,
@@ -188,19 +191,19 @@ class SystemdGuard:
 
     def _script_text(self, trial: Trial, old: Installation) -> str:
         layout, service = old.layout, old.service
-        units = "\n".join(_back(path) for path in self._replaced(service))
+        files = [_back(path, place) for path, place in kept(layout)]
+        files += [_back(_was(path), path) for path in self._replaced(service)]
         drop_in = self.folder / f"{service}.service.d" / _DROP_IN
         quoted = {
             "trial": layout.trial,
-            "env": layout.env,
-            "current": layout.current,
             "drop_in": drop_in,
         }
         return _SCRIPT.format(
             before=trial.before,
             version=trial.version,
             service=service,
-            units=units,
+            files="\n".join(files),
+            systemctl=shlex.join(["systemctl", *self.control.scope]),
             **{name: shlex.quote(str(path)) for name, path in quoted.items()},
         )
 
@@ -209,10 +212,12 @@ def _script(layout: Layout) -> Path:
     return layout.trial / "revert"
 
 
-def _back(path: Path) -> str:
-    """Give the line of the script for a file that has a second name, or that was not there."""
-    name = shlex.quote(str(path))
-    return f"back {shlex.quote(str(_was(path)))} {name}" if _was(path).exists() else f"rm -f {name}"
+def _back(path: Path, place: Path) -> str:
+    """Give the line of the script that puts a file back, or takes away one that was not there."""
+    name = shlex.quote(str(place))
+    if os.path.lexists(path):
+        return f"back {shlex.quote(str(path))} {name}"
+    return f"rm -f {name}"
 
 
 def _was(path: Path) -> Path:

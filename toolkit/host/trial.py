@@ -24,6 +24,7 @@ REVERTED = "reverted"
 # Room for what is noted at the end, should the version on trial fill the disk.
 _RESERVE = "reserve"
 _RESERVED = 256 * 1024
+_CREDENTIAL = "credential-"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Trial:
     """The version on trial, and the one that comes back unless it is kept.
 
     `kind` is upgrade or rollback; `sha256` is the new version's; `seconds` is how long its
-    keeper has to say that it stays.
+    keeper has to say that it stays. `heard` is when the controller last heard from the agent,
+    empty for never and None where it can't say.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Trial:
     manager: str
     began: str
     seconds: int
+    heard: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ def open_trial(layout: Layout, trial: Trial) -> None:
     (folder / "was").mkdir(mode=0o700)
     folder.chmod(0o755)
     (folder / "was" / "current").symlink_to(layout.current.readlink())
-    if layout.env.exists():
+    for name, place in _settings(layout):
         # A second name for the same file: what is written later, is written to another.
-        os.link(layout.env, folder / "was" / "env")
+        os.link(place, folder / "was" / name)
     (folder / ARMED).touch(mode=0o600)
     text = json.dumps(asdict(trial), indent=2, sort_keys=True) + "\n"
     write_atomic(folder / "trial.json", text.encode(), 0o644)
@@ -100,11 +103,27 @@ def begin_revert(layout: Layout, why: str) -> bool:
 
 def restore(layout: Layout) -> None:
     """Put back what stood before, as far as it is not back yet."""
-    for kept, place in ((Path("env"), layout.env), (Path("current"), layout.current)):
-        path = layout.trial / "was" / kept
-        if os.path.lexists(path):
-            path.replace(place)
-    sync_folder(layout.home)
+    for path, place in kept(layout):
+        path.replace(place)
+        path.unlink(missing_ok=True)  # where both were names of one file, nothing was renamed
+        sync_folder(place.parent)
+
+
+def kept(layout: Layout) -> list[tuple[Path, Path]]:
+    """Give what stands ready to go back to, and the place of each."""
+    places = {"env": layout.env, "current": layout.current}
+    was = layout.trial / "was"
+    return [
+        (path, places.get(path.name) or layout.credentials / path.name.removeprefix(_CREDENTIAL))
+        for path in sorted(was.iterdir())
+    ]
+
+
+def _settings(layout: Layout) -> list[tuple[str, Path]]:
+    found = [("env", layout.env)] if layout.env.exists() else []
+    if layout.credentials.is_dir():
+        found += [(_CREDENTIAL + path.name, path) for path in layout.credentials.iterdir()]
+    return found
 
 
 def end_revert(layout: Layout) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from toolkit.host.accounts import remove_account
+from toolkit.host.accounts import existing_account, remove_account
 from toolkit.host.errors import NotPermitted, UsageError
 from toolkit.host.files import remove_tree, unfinished
 from toolkit.host.follow import standing, take_away
@@ -39,7 +39,7 @@ def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bo
         )
     trial = read_trial(layout)
     if trial is not None:
-        guard = guard_for(MANAGERS[trial.manager])
+        guard = guard_for(MANAGERS[trial.manager], existing_account(state.user))
         perform("disarm", lambda: guard.disarm(layout, state.service))
     if standing(state.service):
         say.step("follow no channel any more")
@@ -72,7 +72,15 @@ def _remove_all(layout: Layout, state: State) -> None:
 
 def _remove_all_but_data(layout: Layout, state: State, at: str) -> None:
     """Keep the state and agentctl too: they know whose the data is, and can remove it later."""
-    kept = (layout.env, layout.logs, layout.workspace, layout.agentctl, layout.state, layout.lock)
+    kept = (
+        layout.env,
+        layout.credentials,
+        layout.logs,
+        layout.workspace,
+        layout.agentctl,
+        layout.state,
+        layout.lock,
+    )
     for path in layout.own:
         if path not in kept:
             _remove(path)

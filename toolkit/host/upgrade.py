@@ -38,7 +38,7 @@ from toolkit.host.trial import (
     restore,
     standing,
 )
-from toolkit.host.watch import ROOM, Failed, Terms, terms, watch
+from toolkit.host.watch import ROOM, Failed, Terms, heard_before, terms, watch
 
 Fault = AgentctlError | OSError
 
@@ -80,7 +80,7 @@ def try_out(change: Change, say: Say, now: Callable[[], str]) -> tuple[str, ...]
     Goes on where an earlier call with the same version was cut off. Raises Reverted when the
     old version runs again, or the fault of a step before anything was touched.
     """
-    return _TryOut(change, guard_for(change.manager), say, now).run()
+    return _TryOut(change, guard_for(change.manager, change.old.account), say, now).run()
 
 
 def settle(layout: Layout, say: Say, now: Callable[[], str], *, resume: str | None = None) -> None:
@@ -99,7 +99,8 @@ def settle(layout: Layout, say: Say, now: Callable[[], str], *, resume: str | No
     old = Installation(
         read_release(layout.release(trial.before)), layout, existing_account(state.user)
     )
-    end = _End(trial, old, MANAGERS[trial.manager], guard_for(MANAGERS[trial.manager]), now)
+    manager = MANAGERS[trial.manager]
+    end = _End(trial, old, manager, guard_for(manager, old.account), now)
     if found.word == COMMITTED:
         say.step(f"note that {trial.version} was kept")
         end.keep()
@@ -248,7 +249,7 @@ class _TryOut:
             raise self._back(end, step, error) from error
         except KeyboardInterrupt:
             # systemd goes on with the trial by itself; nobody else would.
-            if self.manager.name != "systemd" and read_trial(self.layout):
+            if not self.guard.goes_on and read_trial(self.layout):
                 self._undo(end, step, "interrupted")
                 end.give_up(_REASONS["interrupted"][0], own=False)
             raise
@@ -266,6 +267,7 @@ class _TryOut:
             manager=self.manager.name,
             began=self.now(),
             seconds=asked.seconds,
+            heard=heard_before(self.new),
         )
 
     def _steps(self, trial: Trial, asked: Terms) -> dict[str, tuple[str, Callable[[], object]]]:
@@ -286,7 +288,7 @@ class _TryOut:
             "start": (f"start {service} {version}", lambda: manager.start(new)),
             "watch": (
                 f"watch {service} {version} for {asked.window:g} s",
-                lambda: watch(manager, new, asked, self.say.step),
+                lambda: watch(manager, new, asked, trial.heard, self.say.step),
             ),
             "commit": (f"keep {version}", self._commit),
         }
@@ -296,8 +298,8 @@ class _TryOut:
             open_trial(self.layout, trial)
 
     def _settings(self) -> None:
-        if settings_differ(self.new, self.change.settings):
-            write_settings(self.new, self.change.settings)
+        if settings_differ(self.new, self.manager.name, self.change.settings):
+            write_settings(self.new, self.manager.name, self.change.settings)
 
     def _switch(self) -> None:
         point_link(self.layout.current, self.layout.release(self.new.release.version))

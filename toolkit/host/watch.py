@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from toolkit.host.controller import CantSay, Heartbeats
 from toolkit.host.errors import AgentctlError
 from toolkit.host.health import SETTLED, look
 from toolkit.host.manager import Installation, Manager, Process
@@ -35,31 +36,51 @@ class Terms:
     """What is asked of a version on trial.
 
     Its gate must hold for `window` seconds on end, with one main process, and must have begun
-    to within `timeout` seconds; its manager may restart it `restarts` times.
+    to within `timeout` seconds; its manager may restart it `restarts` times. A controller that
+    can't be asked is waited for `patience` seconds more.
     """
 
     window: float
     timeout: float
     restarts: int
+    patience: float = 0.0
 
     @property
     def seconds(self) -> int:
         """How long a trial can take at most, until others end it."""
-        return round(self.window + self.timeout) + MARGIN
+        return round(self.window + self.timeout + self.patience) + MARGIN
 
 
 def terms(gate: Health | None, window: float | None) -> Terms:
     """Give the release's terms, with another window where one is given."""
     known = gate or SETTLED
-    return Terms(known.watch if window is None else window, known.timeout, known.restarts)
+    patience = known.controller.patience if known.controller else 0
+    watched = known.watch if window is None else window
+    return Terms(watched, known.timeout, known.restarts, patience)
 
 
-def watch(manager: Manager, new: Installation, asked: Terms, report: Callable[[str], None]) -> None:
-    """Return when the version has held its gate for the whole window.
+def heard_before(new: Installation) -> str | None:
+    """Give when the controller last heard from the agent: empty for never, None if it is silent."""
+    beats = Heartbeats.of(new)
+    try:
+        return beats.last() if beats else None
+    except CantSay:
+        return None
 
-    Raises Failed as soon as it can't any more.
+
+def watch(
+    manager: Manager,
+    new: Installation,
+    asked: Terms,
+    heard: str | None,
+    report: Callable[[str], None],
+) -> None:
+    """Return when the version has held its gate for the whole window, and its controller knows.
+
+    `heard` is when the controller last heard from the agent before. Raises Failed as soon as the
+    version can't hold any more.
     """
-    _Watch(manager, new, asked, report).run()
+    _Watch(manager, new, asked, heard, report).run()
 
 
 @dataclass
@@ -67,12 +88,15 @@ class _Watch:
     manager: Manager
     new: Installation
     asked: Terms
+    heard: str | None
     report: Callable[[str], None]
 
     def __post_init__(self) -> None:
         self.gate = self.new.release.health or SETTLED
         self.pid: int | None = None
         self.since: float | None = None
+        self.beats = Heartbeats.of(self.new)
+        self.was_silent = False
 
     def run(self) -> None:
         deadline = time.monotonic() + self.asked.timeout + self.asked.window
@@ -83,11 +107,12 @@ class _Watch:
             if process.restarts > self.asked.restarts:
                 raise self._failed(f"its process was restarted {process.restarts} times", process)
             now = time.monotonic()
-            if self._held(fault, process, now) >= self.asked.window and fault is None:
+            held = self._held(fault, process, now) >= self.asked.window and fault is None
+            if held and (fault := self._unheard()) is None:
                 return
-            if now > deadline:
+            if now > deadline + (self.asked.patience if held and self.was_silent else 0):
                 raise self._failed(fault or "its process kept changing", process)
-            time.sleep(min(self.gate.interval, max(deadline - now, 0.05)))
+            time.sleep(self.gate.interval)
 
     def _held(self, fault: str | None, process: Process, now: float) -> float:
         if fault is not None:
@@ -100,6 +125,25 @@ class _Watch:
         # A line in ten seconds: a log file gets them too.
         self.report(f"healthy for {held // 10 * 10:.0f} of {self.asked.window:g} s")
         return held
+
+    def _unheard(self) -> str | None:
+        """Say what the controller lacks, if anything; one that can't be asked is not to blame."""
+        if self.beats is None:
+            return None
+        version, wanted = self.new.release.version, self.beats.gate.beats
+        try:
+            if self.heard is None:  # it could not say before: what comes from now on counts
+                self.heard = self.beats.last()
+            seen = self.beats.count(version, self.heard)
+        except CantSay as error:
+            self.was_silent = True
+            self.report(str(error))
+            return str(error)
+        if seen >= wanted:
+            return None
+        missing = f"the controller saw {seen} of {wanted} heartbeats of {version}"
+        self.report(missing)
+        return missing
 
     def _require_open(self, process: Process) -> None:
         """Raise Failed where systemd has ended the trial already."""
@@ -117,4 +161,4 @@ class _Watch:
         log = self.manager.logs(self.new, _LOG_LINES).strip()
         if process.detail not in fault:
             fault = f"{fault} ({process.detail})"
-        return Failed(fault, own=free >= ROOM, why=why, log=log)
+        return Failed(fault, own=free >= ROOM and not self.was_silent, why=why, log=log)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from toolkit.probe.files import Facts, path_fact, text_of, tree_fact, user_name, variables_fact
 from toolkit.probe.health import health_fact
-from toolkit.probe.managers import direct_fact, pm2_fact, systemd_fact
+from toolkit.probe.managers import direct_fact, pm2_fact, systemd_fact, systemd_user_fact
 from toolkit.probe.process import process_fact
 
 MARK = "toolkit-facts:"
@@ -72,6 +72,8 @@ def _service(question: Facts, known: Facts, home: Path) -> Facts | None:
     service, manager = question["service"], known["manager"]
     if manager == "systemd":
         return systemd_fact(service, home)
+    if manager == "systemd-user":
+        return systemd_user_fact(service, home, known["user"])
     if manager == "pm2":
         bundled = [str(home / part) for part in question["bundled_pm2"]]
         whole = bool(bundled) and all(Path(part).exists() for part in bundled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pwd
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from toolkit.probe.files import Facts, text_of, user_name
 from toolkit.probe.process import STARTED
 
 UNITS = Path("/etc/systemd/system")
+LINGER = Path("/var/lib/systemd/linger")
 UNIT_KEYS = (
     "ActiveState",
     "FragmentPath",
@@ -27,7 +29,27 @@ PM2_DAEMON = re.compile(r"^PM2 v\S+: God Daemon \((.+?)\)")
 def systemd_fact(service: str, home: Path) -> Facts:
     """Ask systemd about the unit; its file's text comes with that of the release."""
     unit = f"{service}.service"
-    done = run(Command(["systemctl", "show", "--property", ",".join(UNIT_KEYS), "--", unit]))
+    show = Command(["systemctl", "show", "--property", ",".join(UNIT_KEYS), "--", unit])
+    return _unit_fact(show, UNITS / unit, home / "current/toolkit/units" / unit)
+
+
+def systemd_user_fact(service: str, home: Path, user: str | None) -> Facts:
+    """Ask the user's own systemd, and whether it runs with nobody logged in."""
+    try:
+        entry = pwd.getpwnam(user or "")
+    except KeyError:
+        return {"status": "unknown", "problem": f"there is no user {user}"}
+    unit = f"{service}.service"
+    words = ["systemctl", "--user", "show", "--property", ",".join(UNIT_KEYS), "--", unit]
+    environment = {"XDG_RUNTIME_DIR": f"/run/user/{entry.pw_uid}"}
+    show = Command(words, user=user, environment=environment)
+    path = Path(entry.pw_dir, ".config/systemd/user", unit)
+    fact = _unit_fact(show, path, home / "current/toolkit/units/user" / unit)
+    return {**fact, "boot": "enabled" if (LINGER / str(user)).exists() else "not enabled"}
+
+
+def _unit_fact(show: Command, path: Path, released: Path) -> Facts:
+    done = run(show)
     shown = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
     if done.code != 0 or not shown.keys() >= set(UNIT_KEYS):
         return {"status": "unknown", "problem": done.why or "systemd says nothing"}
@@ -39,8 +61,9 @@ def systemd_fact(service: str, home: Path) -> Facts:
             "file": shown["FragmentPath"],
             "enabled": shown["UnitFileState"],
             "stale": shown["NeedDaemonReload"] == "yes",
-            "installed": text_of(UNITS / unit)["text"],
-            "released": text_of(home / "current/toolkit/units" / unit)["text"],
+            "path": str(path),
+            "installed": text_of(path)["text"],
+            "released": text_of(released)["text"],
         },
     }
 

@@ -37,7 +37,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Move:
-    """One move: `action` is promote, rollback or yank.
+    """One move: `action` is promote, rollback, yank or unyank.
 
     `percent` is what part of `channel` it was for; `time` is ISO 8601; `reason` is a yank's.
     """

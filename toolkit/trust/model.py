@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Role, Root, Signed, Snapshot, Targets, Timestamp
@@ -81,12 +82,14 @@ class Draft:
 
     A payload that is equal to the current one is signed anew. Versions, expiry, snapshot and
     timestamp follow by themselves. `snapshot` and `timestamp` ask for these to be signed anew.
+    `signed` is metadata of root and targets that others have signed, and that goes up as it is.
     """
 
     roles: Mapping[str, Targets] = field(default_factory=dict)
     root: Root | None = None
     snapshot: bool = False
     timestamp: bool = False
+    signed: Mapping[str, Metadata[Any]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

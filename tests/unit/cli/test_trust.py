@@ -81,6 +81,17 @@ def test_the_first_ceremony_goes_on_after_an_interruption(bare: Project) -> None
         assert host.fetch("beacon-v1.0.0.tar.gz")
 
 
+def test_a_first_ceremony_that_ended_before_toolkit_toml_was_written_goes_on(bare: Project) -> None:
+    before = (bare.folder / "toolkit.toml").read_text()
+    bare.run("keys", "init", "--agent", "beacon")
+    (bare.folder / "toolkit.toml").write_text(before)
+    made = {path.name: path.read_bytes() for path in bare.keys.iterdir()}
+    bare.run("keys", "init", "--agent", "beacon")
+    assert {path.name: path.read_bytes() for path in bare.keys.iterdir()} == made
+    assert "[trust]" in (bare.folder / "toolkit.toml").read_text()
+    bare.run("keys", "init", "--agent", "beacon", code=13)
+
+
 def test_a_timer_without_its_key_fails_aloud(project: Project) -> None:
     toml = project.folder / "toolkit.toml"
     toml.write_text(toml.read_text() + "days = {timestamp = 30}\n")
@@ -190,6 +201,13 @@ def test_a_yanked_version_leaves_its_channels(project: Project) -> None:
         "promote", "beacon", "1.1.0", "--channel", "stable", code=15, passphrase=None
     )
     assert "eats [all] data" in refused.stderr
+    done = project.run("yank", "beacon", "1.1.0", "--undo", passphrase=None)
+    assert "beacon 1.1.0 is not yanked" in done.stdout
+    assert "stable of beacon is 1.0.0" in done.stdout
+    project.run("promote", "beacon", "1.1.0", "--channel", "stable", passphrase=None)
+    assert "unyank" in project.run("history", "beacon", passphrase=None).stdout
+    neither = project.run("yank", "beacon", "1.1.0", code=2, passphrase=None)
+    assert "--undo" in neither.stderr
 
 
 def test_prune_deletes_what_no_channel_needs(project: Project) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.need import need_command
-from toolkit.host.envfile import merge_env, parse_env, parse_settings, quote
+from toolkit.host.envfile import merge_env, parse_env, parse_settings, quote, without
 from toolkit.host.errors import UsageError
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
@@ -68,3 +68,11 @@ def test_settings_come_as_the_script_sends_them() -> None:
     for wrong in (b"no equals\0", b"1A=x\0"):
         with pytest.raises(UsageError):
             parse_settings(wrong)
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=5), st.sets(NAMES, max_size=3))
+def test_what_is_taken_out_is_gone_and_the_rest_stays(
+    settings: dict[str, str], names: set[str]
+) -> None:
+    kept = {name: value for name, value in settings.items() if name not in names}
+    assert parse_env(without(merge_env("", settings), names)) == kept

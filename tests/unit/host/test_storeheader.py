@@ -124,6 +124,48 @@ def test_a_folder_takes_no_header(file: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://store.example/agents",
+        "HTTP://STORE.EXAMPLE",
+        "http://192.0.2.1:8000",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://127.0.0.1@store.example",
+        "http://[2001:db8::1]/",
+    ],
+)
+def test_nothing_is_sent_where_the_network_could_read_it(url: str, file: Path) -> None:
+    with pytest.raises(NotPermitted, match="is not https") as caught, sending(file, url):
+        pass
+    assert "--store-header-over-http" in caught.value.hint
+    with sending(file, url, over_http=True):
+        pass
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://store.example",
+        "http://localhost:8000/agents",
+        "http://127.0.0.1",
+        "http://127.8.8.8:1",
+        "http://[::1]:8000/",
+    ],
+)
+def test_loopback_and_https_take_it(url: str, file: Path) -> None:
+    with sending(file, url):
+        pass
+
+
+def test_agentctl_refuses_plain_http(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["install", "tiny", "--home", "/nonexistent", "--store", "http://store.example"]
+    words += ["--version", "1", "--tarball", "any", "file", SHA256]
+    assert cli.main([*words, "--store-header-file", str(file)]) == NotPermitted.exit_code
+    assert "is not https" in capsys.readouterr().err
+
+
 def test_tarballs_and_metadata_are_fetched_with_it_and_nothing_afterwards(
     store: StoreServer, file: Path, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from toolkit.host.manager import Installation
 from toolkit.host.prune import prune
 from toolkit.host.release import Release, Runtime, Service
 from toolkit.host.state import State
+from toolkit.host.systemd import SYSTEM
 from toolkit.host.systemd_guard import SystemdGuard
 from toolkit.host.trial import (
     Standing,
@@ -109,7 +110,7 @@ def script(layout: Layout, tmp_path: Path) -> tuple[Path, dict[str, str]]:
     systemctl.chmod(0o755)
     open_trial(layout, TRIAL)
     path = f"{programs}:/usr/bin:/bin"
-    guard = SystemdGuard(units)
+    guard = SystemdGuard(SYSTEM, units, "multi-user.target")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("toolkit.host.commands.SYSTEM_PATH", path)
         guard.arm(TRIAL, Installation(RELEASE, layout, this_account()), restarts=1)
@@ -176,8 +177,8 @@ def test_disarming_leaves_nothing_but_the_service(
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("toolkit.host.commands.SYSTEM_PATH", script[1]["PATH"])
-        SystemdGuard(tmp_path / "units").disarm(layout, "tiny")
-        SystemdGuard(tmp_path / "units").disarm(layout, "tiny")
+        SystemdGuard(SYSTEM, tmp_path / "units", "multi-user.target").disarm(layout, "tiny")
+        SystemdGuard(SYSTEM, tmp_path / "units", "multi-user.target").disarm(layout, "tiny")
     left = [path for path in (tmp_path / "units").rglob("*") if not path.is_dir()]
     assert [path.name for path in left] == ["tiny.service"]
 

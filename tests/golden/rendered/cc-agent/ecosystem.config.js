@@ -17,6 +17,7 @@ module.exports = {
       "restart_delay": 10000,
       "error_file": "/opt/xora-agent/logs/pm2-error.log",
       "out_file": "/opt/xora-agent/logs/pm2-out.log",
+      "merge_logs": true,
       "log_date_format": "YYYY-MM-DD HH:mm:ss Z",
       "env": {
         "PATH": "/opt/xora-agent/current/runtime/node/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -13,6 +13,7 @@
 # PROCESS_MANAGER=systemd|pm2  what runs the service (default: systemd)
 # STORE_HEADER_FILE=FILE  for a private store: FILE holds one line like this:
 #   Authorization: Bearer TOKEN   Its owner must be you or root, and nobody else may read or write it
+# STORE_HEADER_OVER_HTTP=1  sends it over plain http too, where the network may read it
 set -euo pipefail
 { # bash reads all of this before it runs any of it: a script that was cut off does nothing
 
@@ -32,6 +33,7 @@ readonly STORE=https://cdn.example.com/agents
 readonly AGENTCTL=agentctl-0.1.0-0123456789ab.pyz
 readonly AGENTCTL_ADDRESS="$STORE/$AGENTCTL"
 readonly STORE_HEADER_FILE="${STORE_HEADER_FILE:-}"
+readonly STORE_HEADER_OVER_HTTP="${STORE_HEADER_OVER_HTTP:-}"
 readonly AGENTCTL_SHA256=efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
 readonly PROCESS_MANAGER="${PROCESS_MANAGER:-systemd}"
 readonly INSTALL_DIR="${INSTALL_DIR:-/opt/xora-agent}"
@@ -69,7 +71,8 @@ give_up() {
 }
 
 private_folder() {
-  [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/xora-agent ]]
+  [[ "$PROCESS_MANAGER" == systemd-user ]] ||
+    [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/xora-agent ]]
 }
 
 check_system() {
@@ -136,6 +139,11 @@ download() {
 
 check_header_file() {
   [[ -n "$STORE_HEADER_FILE" ]] || return 0
+  local loopback='^http://(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?(/|$)'
+  if [[ "${STORE,,}" == http://* && ! "${STORE,,}" =~ $loopback && "$STORE_HEADER_OVER_HTTP" != 1 ]]; then
+    give_up "$STORE is not https: whoever is on the network could read the store's header" \
+      "Use the store's https address; in a network that nobody else reads: STORE_HEADER_OVER_HTTP=1" 11
+  fi
   command -v curl >/dev/null ||
     give_up "STORE_HEADER_FILE needs curl: wget would show the header to every user" \
       "Install it: sudo apt-get install curl" 10
@@ -250,6 +258,7 @@ install_agent() {
   printf '%s\n' "$ROOT" >"$FOLDER/root.json"
   arguments+=(--root "$FOLDER/root.json")
   [[ -z "$STORE_HEADER_FILE" ]] || arguments+=(--store-header-file "$STORE_HEADER_FILE")
+  [[ "$STORE_HEADER_OVER_HTTP" != 1 ]] || arguments+=(--store-header-over-http)
   settings | as_owner python3 "$FOLDER/agentctl" "${arguments[@]}"
   finish
 }

@@ -24,6 +24,7 @@ module.exports = {
       "restart_delay": 5000,
       "error_file": "/opt/glances/logs/pm2-error.log",
       "out_file": "/opt/glances/logs/pm2-out.log",
+      "merge_logs": true,
       "log_date_format": "YYYY-MM-DD HH:mm:ss Z",
       "env": {
         "PATH": "/opt/glances/current/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

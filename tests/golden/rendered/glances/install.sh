@@ -14,6 +14,7 @@
 # INSTALL_DIR=DIR  with PROCESS_MANAGER=direct: a folder of your own, so that no sudo is needed
 # STORE_HEADER_FILE=FILE  for a private store: FILE holds one line like this:
 #   Authorization: Bearer TOKEN   Its owner must be you or root, and nobody else may read or write it
+# STORE_HEADER_OVER_HTTP=1  sends it over plain http too, where the network may read it
 set -euo pipefail
 { # bash reads all of this before it runs any of it: a script that was cut off does nothing
 
@@ -33,6 +34,7 @@ readonly STORE=https://cdn.example.com/agents
 readonly AGENTCTL=agentctl-0.1.0-0123456789ab.pyz
 readonly AGENTCTL_ADDRESS="$STORE/$AGENTCTL"
 readonly STORE_HEADER_FILE="${STORE_HEADER_FILE:-}"
+readonly STORE_HEADER_OVER_HTTP="${STORE_HEADER_OVER_HTTP:-}"
 readonly AGENTCTL_SHA256=efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
 readonly PROCESS_MANAGER="${PROCESS_MANAGER:-systemd}"
 readonly INSTALL_DIR="${INSTALL_DIR:-/opt/glances}"
@@ -65,7 +67,8 @@ give_up() {
 }
 
 private_folder() {
-  [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/glances ]]
+  [[ "$PROCESS_MANAGER" == systemd-user ]] ||
+    [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/glances ]]
 }
 
 check_system() {
@@ -132,6 +135,11 @@ download() {
 
 check_header_file() {
   [[ -n "$STORE_HEADER_FILE" ]] || return 0
+  local loopback='^http://(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?(/|$)'
+  if [[ "${STORE,,}" == http://* && ! "${STORE,,}" =~ $loopback && "$STORE_HEADER_OVER_HTTP" != 1 ]]; then
+    give_up "$STORE is not https: whoever is on the network could read the store's header" \
+      "Use the store's https address; in a network that nobody else reads: STORE_HEADER_OVER_HTTP=1" 11
+  fi
   command -v curl >/dev/null ||
     give_up "STORE_HEADER_FILE needs curl: wget would show the header to every user" \
       "Install it: sudo apt-get install curl" 10
@@ -248,6 +256,7 @@ install_agent() {
     arguments+=(--tarball "${TARBALLS[@]:index:3}")
   done
   [[ -z "$STORE_HEADER_FILE" ]] || arguments+=(--store-header-file "$STORE_HEADER_FILE")
+  [[ "$STORE_HEADER_OVER_HTTP" != 1 ]] || arguments+=(--store-header-over-http)
   settings | as_owner python3 "$FOLDER/agentctl" "${arguments[@]}"
   finish
 }

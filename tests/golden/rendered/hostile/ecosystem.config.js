@@ -29,6 +29,7 @@ module.exports = {
       "restart_delay": 10000,
       "error_file": "/opt/hostile/logs/pm2-error.log",
       "out_file": "/opt/hostile/logs/pm2-out.log",
+      "merge_logs": true,
       "log_date_format": "YYYY-MM-DD HH:mm:ss Z",
       "env": {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -11,10 +11,12 @@
 #   ./install-hostile.sh status       say what runs
 #   ./install-hostile.sh uninstall    remove the service and all that it wrote
 #
-# PROCESS_MANAGER=systemd|pm2|direct  what runs the service (default: systemd)
+# PROCESS_MANAGER=systemd|systemd-user|pm2|direct  what runs the service (default: systemd)
+#   With systemd-user: in ~/.local/share/hostile, by your own systemd, without sudo
 # INSTALL_DIR=DIR  with PROCESS_MANAGER=direct: a folder of your own, so that no sudo is needed
 # STORE_HEADER_FILE=FILE  for a private store: FILE holds one line like this:
 #   Authorization: Bearer TOKEN   Its owner must be you or root, and nobody else may read or write it
+# STORE_HEADER_OVER_HTTP=1  sends it over plain http too, where the network may read it
 set -euo pipefail
 { # bash reads all of this before it runs any of it: a script that was cut off does nothing
 
@@ -34,9 +36,14 @@ readonly STORE=https://cdn.example.com/agents
 readonly AGENTCTL=agentctl-0.1.0-0123456789ab.pyz
 readonly AGENTCTL_ADDRESS="$STORE/$AGENTCTL"
 readonly STORE_HEADER_FILE="${STORE_HEADER_FILE:-}"
+readonly STORE_HEADER_OVER_HTTP="${STORE_HEADER_OVER_HTTP:-}"
 readonly AGENTCTL_SHA256=efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef
 readonly PROCESS_MANAGER="${PROCESS_MANAGER:-systemd}"
-readonly INSTALL_DIR="${INSTALL_DIR:-/opt/hostile}"
+if [[ "$PROCESS_MANAGER" == systemd-user ]]; then
+  readonly INSTALL_DIR="${INSTALL_DIR:-$HOME/.local/share/$SERVICE}"
+else
+  readonly INSTALL_DIR="${INSTALL_DIR:-/opt/hostile}"
+fi
 
 # Platform, file and SHA-256 of each tarball.
 readonly TARBALLS=(
@@ -68,7 +75,8 @@ give_up() {
 }
 
 private_folder() {
-  [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/hostile ]]
+  [[ "$PROCESS_MANAGER" == systemd-user ]] ||
+    [[ "$PROCESS_MANAGER" == direct && "$INSTALL_DIR" != /opt/hostile ]]
 }
 
 check_system() {
@@ -96,11 +104,11 @@ check_rights() {
   fi
   if ! command -v sudo >/dev/null; then
     give_up "sudo is missing, and $INSTALL_DIR needs root to be written" \
-      "Install sudo and let this user use it, or: PROCESS_MANAGER=direct INSTALL_DIR=~/$SERVICE $0" 11
+      "Install sudo and let this user use it, or: PROCESS_MANAGER=systemd-user $0" 11
   fi
   if ! sudo -n true 2>/dev/null && ! sudo -v; then
     give_up "$(id -un) may not use sudo, and $INSTALL_DIR needs root to be written" \
-      "Ask an administrator for sudo, or: PROCESS_MANAGER=direct INSTALL_DIR=~/$SERVICE $0" 11
+      "Ask an administrator for sudo, or: PROCESS_MANAGER=systemd-user $0" 11
   fi
 }
 
@@ -135,6 +143,11 @@ download() {
 
 check_header_file() {
   [[ -n "$STORE_HEADER_FILE" ]] || return 0
+  local loopback='^http://(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?(/|$)'
+  if [[ "${STORE,,}" == http://* && ! "${STORE,,}" =~ $loopback && "$STORE_HEADER_OVER_HTTP" != 1 ]]; then
+    give_up "$STORE is not https: whoever is on the network could read the store's header" \
+      "Use the store's https address; in a network that nobody else reads: STORE_HEADER_OVER_HTTP=1" 11
+  fi
   command -v curl >/dev/null ||
     give_up "STORE_HEADER_FILE needs curl: wget would show the header to every user" \
       "Install it: sudo apt-get install curl" 10
@@ -251,6 +264,7 @@ install_agent() {
     arguments+=(--tarball "${TARBALLS[@]:index:3}")
   done
   [[ -z "$STORE_HEADER_FILE" ]] || arguments+=(--store-header-file "$STORE_HEADER_FILE")
+  [[ "$STORE_HEADER_OVER_HTTP" != 1 ]] || arguments+=(--store-header-over-http)
   settings | as_owner python3 "$FOLDER/agentctl" "${arguments[@]}"
   finish
 }
@@ -270,6 +284,10 @@ finish() {
     systemd)
       printf '  %-46s # %s\n' "sudo journalctl -u $SERVICE -f" "View logs" \
         "sudo systemctl restart $SERVICE" "Restart agent" "sudo systemctl stop $SERVICE" "Stop agent"
+      ;;
+    systemd-user)
+      printf '  %-46s # %s\n' "journalctl --user -u $SERVICE -f" "View logs" \
+        "systemctl --user restart $SERVICE" "Restart agent" "systemctl --user stop $SERVICE" "Stop agent"
       ;;
     pm2)
       local pm2=pm2

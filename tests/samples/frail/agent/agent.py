@@ -1,6 +1,7 @@
 """An agent that can fail in eight ways; it answers on a port and says which version it is."""
 
 import argparse
+import contextlib
 import http.server
 import os
 import sys
@@ -19,6 +20,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--fault", default="none")
     parser.add_argument("--after", type=float, default=0.0)
     parser.add_argument("--controller", default="")
+    parser.add_argument("--beat", default="")
     return parser.parse_args()
 
 
@@ -49,6 +51,16 @@ def serve(version: str, controller: str) -> None:
     http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
 
 
+def beat(url: str, version: str) -> None:
+    """Tell the controller twice a second which version this is, whatever it answers."""
+    headers = {"Authorization": f"Bearer {os.environ.get('FRAIL_TOKEN', '')}"}
+    while True:
+        request = urllib.request.Request(url, version.encode(), headers)
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(request, timeout=2).close()
+        time.sleep(0.5)
+
+
 def fill_the_disk() -> None:
     with Path("workspace/ballast").open("wb", buffering=0) as file:
         while True:
@@ -74,6 +86,8 @@ def main() -> None:
     if given.fault == "crash-later":
         threading.Timer(given.after, lambda: os._exit(1)).start()
     version = "1.0.0" if given.fault == "old-version" else given.version
+    if given.beat:
+        threading.Thread(target=beat, args=(given.beat, version), daemon=True).start()
     serve(version, given.controller)
 
 

@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import pathlib
 import sys
 import time
 
@@ -10,13 +11,20 @@ import time
 STARTED_FROM = os.path.realpath(__file__)
 
 
+def credentials() -> dict[str, str]:
+    """Give what systemd handed over, by name."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if folder is None:
+        return {}
+    return {path.name: path.read_text("utf-8") for path in pathlib.Path(folder).iterdir()}
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers every path with the agent's own arguments and environment."""
 
     def do_GET(self) -> None:
-        body = json.dumps(
-            {"argv": sys.argv[1:], "env": dict(os.environ), "from": STARTED_FROM}
-        ).encode()
+        facts = {"argv": sys.argv[1:], "env": dict(os.environ), "from": STARTED_FROM}
+        body = json.dumps({**facts, "credentials": credentials()}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,6 +1,4 @@
-"""What a release engineer types, with real keys, in a folder with the small sample agent."""
-
-from __future__ import annotations
+"""A project of the small sample agent, whose signed releases hosts fetch from a store."""
 
 import json
 import os

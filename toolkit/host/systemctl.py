@@ -1,0 +1,77 @@
+"""Speaks with a systemd, the system's or a user's own, about one unit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from toolkit.host.accounts import Account
+from toolkit.host.commands import run
+from toolkit.host.errors import CommandFailed
+from toolkit.host.manager import Process
+
+# How long a service may take to end: systemd's own limit for it, and some more.
+END_SECONDS = 100.0
+TICK = 0.1
+_PROPERTIES = ("ActiveState", "SubState", "MainPID", "NRestarts", "Result")
+
+
+@dataclass(frozen=True)
+class Systemctl:
+    """A systemd: `scope` is what its programs are called with, `account` whose it is."""
+
+    scope: tuple[str, ...] = ()
+    account: Account | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(self, program: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
+        """Run systemctl or journalctl; gives what it printed."""
+        argv = [program, *self.scope, *arguments]
+        return run(argv, account=self.account, env=self.env, accept=accept)
+
+    def enabled(self, unit: str) -> bool:
+        """Say whether the unit starts by itself."""
+        return self.ask("systemctl", "is-enabled", unit, accept=(0, 1, 4)).strip() == "enabled"
+
+    def enable(self, unit: str) -> None:
+        """Have systemd read its files anew, and start the unit by itself from the next boot on."""
+        self.ask("systemctl", "daemon-reload")
+        self.ask("systemctl", "enable", "--quiet", unit)
+
+    def start_anew(self, unit: str, *, notifies: bool) -> None:
+        """Restart the unit, also one that systemd has given up on.
+
+        One that says itself when it is ready is not waited for: that is the health gate's part.
+        Only that its former process is gone is seen to, since that one looks healthy.
+        """
+        self.ask("systemctl", "reset-failed", unit, accept=(0, 1))
+        if not notifies:
+            self.ask("systemctl", "restart", unit)
+            return
+        before = self._invocation(unit)
+        self.ask("systemctl", "restart", "--no-block", unit)
+        deadline = time.monotonic() + END_SECONDS
+        while self._invocation(unit) == before:
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"systemd did not restart {unit} within {END_SECONDS:g} s")
+            time.sleep(TICK)
+
+    def _invocation(self, unit: str) -> str:
+        """Give the id that systemd gives to each start of a unit."""
+        return self.ask("systemctl", "show", unit, "--property=InvocationID", "--value").strip()
+
+    def process(self, unit: str) -> Process:
+        """Look at the unit's main process."""
+        wanted = [f"--property={name}" for name in _PROPERTIES]
+        shown = self.ask("systemctl", "show", unit, *wanted)
+        values = dict(line.split("=", 1) for line in shown.splitlines())
+        pid = int(values["MainPID"])
+        running = values["ActiveState"] == "active" and values["SubState"] == "running"
+        detail = f"{values['ActiveState']} ({values['SubState']}), result {values['Result']}"
+        return Process(running, pid or None, int(values["NRestarts"]), detail)
+
+    def forget(self, unit: str) -> None:
+        """Read the files anew after the unit's were removed, and drop what is known of it."""
+        self.ask("systemctl", "daemon-reload")
+        self.ask("systemctl", "reset-failed", unit, accept=(0, 1))
