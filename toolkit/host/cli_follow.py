@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from toolkit.host.cli_upgrade import as_install, installed
 from toolkit.host.clock import parse_time, shown
@@ -30,6 +31,7 @@ from toolkit.host.locate import Located
 from toolkit.host.lock import locked
 from toolkit.host.schedule import parse_every, parse_span
 from toolkit.host.steps import perform
+from toolkit.host.storeheader import read_header
 from toolkit.host.unattended import needless, remember
 
 Unless = Callable[[Located], "str | None"]
@@ -103,6 +105,9 @@ def run_follow(
 
 def _see(arguments: argparse.Namespace, look_up: Callable[[argparse.Namespace], Located]) -> None:
     asked = {"to": None, "store_header_file": None, "store_header_over_http": False}
+    file = installed(Layout(arguments.home)).header_file
+    if file is not None:
+        read_header(Path(file), environ={})  # as the timer reads it, which nobody called by sudo
     with suppress(NotYet):  # it will be there for this host some day
         look_up(as_install(argparse.Namespace(**{**vars(arguments), **asked})))
 
