@@ -40,6 +40,7 @@ class Fault:
     left: int | None = None
     status: int = 200
     after: int = 0
+    retry_after: str = ""
 
 
 class StoreServer:
@@ -84,9 +85,16 @@ class StoreServer:
         host, port = self._server.server_address[:2]
         return f"{self._scheme}://{host!s}:{port}"
 
-    def fail(self, status: int, *, path_suffix: str = "", times: int | None = None) -> None:
+    def fail(
+        self,
+        status: int,
+        *,
+        path_suffix: str = "",
+        times: int | None = None,
+        retry_after: str = "",
+    ) -> None:
         """Answer with `status` and no file, `times` times; always when None."""
-        self._add(Fault("fail", path_suffix, left=times, status=status))
+        self._add(Fault("fail", path_suffix, left=times, status=status, retry_after=retry_after))
 
     def truncate(self, path_suffix: str, *, after: int, times: int | None = None) -> None:
         """Promise the whole length, send `after` bytes and close."""
@@ -206,7 +214,7 @@ def _handler(store: StoreServer) -> type[BaseHTTPRequestHandler]:
             fault = store.take_fault(path)
             file = (store.root / path.lstrip("/")).resolve()
             if fault and fault.kind == "fail":
-                self._refuse(path, HTTPStatus(fault.status))
+                self._refuse(path, HTTPStatus(fault.status), fault.retry_after)
             elif not file.is_relative_to(store.root) or not file.is_file():
                 self._refuse(path, HTTPStatus.NOT_FOUND)
             else:
@@ -225,10 +233,12 @@ def _handler(store: StoreServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def _refuse(self, path: str, status: HTTPStatus) -> None:
+        def _refuse(self, path: str, status: HTTPStatus, retry_after: str = "") -> None:
             self._log(path, status)
             body = f"{status.value} {status.phrase}\n".encode()
             self.send_response(status)
+            if retry_after:
+                self.send_header("Retry-After", retry_after)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command == "GET":

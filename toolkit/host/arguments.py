@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit import __version__
+from toolkit.host.arguments_follow import add_max_rate, add_pull
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -24,6 +25,10 @@ EXAMPLES = """examples:
   sudo /opt/glances/agentctl upgrade --to 4.5.8
   sudo /opt/glances/agentctl rollback
   sudo /opt/glances/agentctl history
+  sudo /opt/glances/agentctl follow stable --every 15m
+  sudo /opt/glances/agentctl follow stable --window 'Mon..Fri 22:00-04:00'
+  sudo /opt/glances/agentctl pin
+  sudo /opt/glances/agentctl pause --for 2h
   sudo /opt/glances/agentctl logs -f
   sudo /opt/glances/agentctl doctor
   sudo /opt/glances/agentctl support-bundle
@@ -47,7 +52,7 @@ def build_parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     _add_history(verbs).set_defaults(run=runs["history"])
     _add_status(verbs).set_defaults(run=runs["status"])
     _add_uninstall(verbs).set_defaults(run=runs["uninstall"])
-    for name, verb in _add_for_people(verbs).items():
+    for name, verb in {**_add_for_people(verbs), **add_pull(verbs, _add_home)}.items():
         verb.set_defaults(run=runs[name])
     for name, verb in _add_inner(verbs).items():
         verb.set_defaults(run=runs[name])
@@ -102,6 +107,7 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
         " NUL ends them, and settings may follow",
     )
     _add_trying(verb)
+    add_max_rate(verb)
     verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     return verb
 
@@ -118,10 +124,16 @@ def _add_upgrade(verbs: Verbs) -> argparse.ArgumentParser:
     which.add_argument("--to", metavar="VERSION", help="the version to run")
     which.add_argument("--channel", help="what this channel has (default: as installed)")
     verb.add_argument("--store-header-file", type=Path, metavar="FILE", help="as with install")
+    verb.add_argument(
+        "--unattended",
+        action="store_true",
+        help="as the timer of `follow` does: do nothing that nobody would want without a person",
+    )
     verb.add_argument("--store-header-over-http", action="store_true", help="as with install")
     _add_bundle(verb)
     verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     _add_trying(verb)
+    add_max_rate(verb)
     return verb
 
 

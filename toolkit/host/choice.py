@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from toolkit.host.clock import parse_time
-from toolkit.host.errors import BadMetadata, TooOld, UnknownTarget, Unsupported, Yanked
+from toolkit.host.errors import BadMetadata, NotYet, TooOld, UnknownTarget, Unsupported, Yanked
 from toolkit.host.target import ALL, Rollout, Target
 
 KIND = "release"
@@ -17,6 +18,10 @@ COMPRESSIONS = (None, "gzip")
 OTHER_KINDS = (KIND, "delta")
 OTHER_COMPRESSION = "zstd"
 _SHOWN = 5
+# After the last part of a version: less than a number, more than a word.
+_END = (-1, "\U0010ffff")
+# Moves that point a channel at a version.
+_POINTING = ("promote", "rollback")
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def _is_release(target: Target, name: str) -> bool:
 def _by_version(releases: Sequence[Offer], wanted: Wanted, host: Host) -> list[Offer]:
     found = [offer for offer in releases if offer.target.version == wanted.version]
     if not found:
-        known = sorted({offer.target.version for offer in releases}, key=_order)[-_SHOWN:]
+        known = sorted({offer.target.version for offer in releases}, key=order)[-_SHOWN:]
         raise UnknownTarget(
             f"the store's signed metadata has no {wanted.name} {wanted.version}",
             hint=f"publish it, or name one of {', '.join(reversed(known)) or '(there is none)'}",
@@ -123,7 +128,7 @@ def _by_channel(releases: Sequence[Offer], wanted: Wanted, host: Host) -> list[O
         )
     reached = [offer for offer in in_channel if _reaches(offer.target, channel, host)]
     if not reached:
-        raise UnknownTarget(
+        raise NotYet(
             f"the channel {channel} of {wanted.name} has no version for this host yet: "
             "it is rolled out to other hosts first",
             hint="run it again later, or install a certain version",
@@ -153,7 +158,7 @@ def bucket(machine_id: str, name: str, version: str) -> int:
 
 def _rank(target: Target, channel: str) -> tuple[bool, float, tuple[tuple[int, str], ...]]:
     rollout = target.channels[channel]
-    return (rollout.percent < ALL, _began(rollout), _order(target.version))
+    return (rollout.percent < ALL, _began(rollout), order(target.version))
 
 
 def _began(rollout: Rollout) -> float:
@@ -170,12 +175,31 @@ def _time(text: str) -> datetime:
         ) from error
 
 
-def _order(version: str) -> tuple[tuple[int, str], ...]:
-    """Give a key that sorts versions as people count: 1.10 comes after 1.9."""
-    return tuple(
+def order(version: str) -> tuple[tuple[int, str], ...]:
+    """Give a key that sorts versions as people count: 1.10 after 1.9, and 1.0-rc1 before 1.0."""
+    parts = (
         (int(part), "") if part.isdigit() else (-1, part)
         for part in re.findall(r"\d+|[^\d.]+", version)
     )
+    return (*parts, _END)
+
+
+def taken_out(
+    targets: Iterable[Target], moves: Iterable[Mapping[str, Any]], wanted: Wanted, host: Host
+) -> bool:
+    """Say whether the version that runs on `host` was taken back by those who publish.
+
+    It was, where it was yanked, or where the channel had it, for all or for a part of the
+    hosts, and has it no more. `moves` are those that were signed with the targets.
+    """
+    same = [each for each in targets if (each.name, each.version) == (wanted.name, host.running)]
+    if any(each.yanked is not None for each in same):
+        return True
+    if any(wanted.channel in each.channels for each in same):
+        return False
+    pointed = ((word, host.running, wanted.channel) for word in _POINTING)
+    moved = [(move.get("action"), move.get("version"), move.get("channel")) for move in moves]
+    return any(each in moved for each in pointed)
 
 
 def _fitting(offers: Iterable[Offer], host: Host) -> list[Offer]:

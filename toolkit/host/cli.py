@@ -19,6 +19,8 @@ from toolkit.host.address import public
 from toolkit.host.arguments import build_parser
 from toolkit.host.bundled import Contents
 from toolkit.host.choice import Wanted
+from toolkit.host.cli_follow import RUNS as PULL
+from toolkit.host.cli_follow import Unless, nothing_done, run_follow, run_unattended
 from toolkit.host.cli_upgrade import as_install, run_history, run_rollback, run_settle
 from toolkit.host.console import clock, now, speaking
 from toolkit.host.direct import supervise
@@ -31,10 +33,12 @@ from toolkit.host.errors import (
     RolledBack,
     UsageError,
 )
+from toolkit.host.holds import refuse_pinned
 from toolkit.host.install import install, require_ours
 from toolkit.host.layout import Layout
 from toolkit.host.locate import Located, copied_trust, parse_addresses, pinned, trusted
 from toolkit.host.lock import locked
+from toolkit.host.meter import metered
 from toolkit.host.offline import answering, renewal
 from toolkit.host.preview import preview
 from toolkit.host.release import default_home
@@ -89,7 +93,8 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _install(arguments: argparse.Namespace) -> int:
+def _install(arguments: argparse.Namespace, unless: Unless = lambda _: None) -> int:
+    """Install, unless a reason speaks against what was found."""
     service = arguments.service or arguments.name
     home = (arguments.home or Path(default_home(service))).absolute()
     arguments.addresses, settings = _from_stdin(arguments)
@@ -97,10 +102,17 @@ def _install(arguments: argparse.Namespace) -> int:
     layout = Layout(home)
     with _reached(arguments) as bundle:
         if arguments.check:
-            return _check(arguments, home, settings, say, bundle)
+            # What is verified for it is kept elsewhere, and then forgotten.
+            with tempfile.TemporaryDirectory() as folder:
+                located = _locate(arguments, copied_trust(home, Path(folder)), say, bundle)
+            return _check(arguments, home, settings, located, unless)
         with locked(layout), _left_as_found(layout):
             require_ours(layout)
-            request = _request(arguments, home, _locate(arguments, home, say, bundle), settings)
+            located = _locate(arguments, home, say, bundle)
+            why = unless(located)
+            if why is not None:
+                return nothing_done(arguments, why)
+            request = _request(arguments, home, located, settings)
             changed = install(request, say, now)
     if arguments.json:
         outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
@@ -115,7 +127,7 @@ def _install(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _reached(arguments: argparse.Namespace) -> Iterator[Contents | None]:
     """Let requests reach the store, by its header, or the bundle in its place; gives the bundle."""
-    if arguments.bundle is not None:
+    if getattr(arguments, "bundle", None) is not None:
         with answering(arguments.bundle, arguments.store, arguments.name) as bundle:
             try:
                 yield bundle
@@ -124,11 +136,23 @@ def _reached(arguments: argparse.Namespace) -> Iterator[Contents | None]:
                 raise
         return
     over_http = arguments.store_header_over_http
-    with sending(arguments.store_header_file, arguments.store, over_http=over_http):
+    header = sending(arguments.store_header_file, arguments.store, over_http=over_http)
+    with header, metered(arguments.max_rate):
         yield None
 
 
+def _follow(arguments: argparse.Namespace) -> int:
+    return run_follow(arguments, _look_up)
+
+
+def _look_up(arguments: argparse.Namespace) -> Located:
+    with _reached(arguments) as bundle:
+        return _locate(arguments, arguments.home.absolute(), speaking(quiet=False), bundle)
+
+
 def _upgrade(arguments: argparse.Namespace) -> int:
+    if arguments.unattended:
+        return run_unattended(arguments, _install)
     return _install(as_install(arguments))
 
 
@@ -136,12 +160,14 @@ def _check(
     arguments: argparse.Namespace,
     home: Path,
     settings: dict[str, str],
-    say: Say,
-    bundle: Contents | None,
+    located: Located,
+    unless: Unless,
 ) -> int:
-    """Print what would be done; what is verified for it is kept elsewhere, and then forgotten."""
-    with tempfile.TemporaryDirectory() as folder:
-        located = _locate(arguments, copied_trust(home, Path(folder)), say, bundle)
+    """Print what would be done."""
+    why = unless(located)
+    if why is not None:
+        return nothing_done(arguments, why)
+    refuse_pinned(Layout(home), located.version)
     found = preview(_request(arguments, home, located, settings), Layout(home))
     if arguments.json:
         print(json.dumps(asdict(found)))
@@ -269,5 +295,7 @@ RUNS = {
     "uninstall": _uninstall,
     "supervise": _supervise,
     "exec": _exec,
+    "follow": _follow,
+    **PULL,
     **cli_person.RUNS,
 }

@@ -66,6 +66,9 @@ def status_lines(found: Mapping[str, Any], now: datetime) -> list[str]:
         "manager": _under(found),
         "on trial": _on_trial(found["trial"]),
         "last attempt": f"{last['version']} {how}, {when(last['at'])}: {last['reason']}",
+        "follows": _follows(found),
+        "pinned": f"to {found['pinned']}: no other version may run" if found["pinned"] else "",
+        "paused": _paused(found["paused"], now),
         "before": found["previous"],
         "folder": found["home"],
         "store": found["store"],
@@ -82,6 +85,24 @@ def _on_trial(trial: Mapping[str, Any] | None) -> str:
     if trial is None:
         return ""
     return f"{trial['version']}, since {trial['began']}; {trial['before']} returns unless it holds"
+
+
+def _follows(found: Mapping[str, Any]) -> str:
+    from toolkit.host.follow import parse_follow
+
+    follow = parse_follow(found["follow"])
+    return follow.spoken() if follow else ""
+
+
+def _paused(paused: Mapping[str, Any] | None, now: datetime) -> str:
+    from toolkit.host.clock import parse_time, shown
+
+    if paused is None:
+        return ""
+    until = parse_time(paused["until"]) if paused["until"] else None
+    if until is not None and until <= now:
+        return ""
+    return f"until {shown(until)}" if until else "until somebody says `resume`"
 
 
 def _under(found: Mapping[str, Any]) -> str:

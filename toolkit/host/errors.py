@@ -43,9 +43,16 @@ class Busy(AgentctlError):
 
 
 class DownloadFailed(AgentctlError):
-    """The store could not be reached, or did not answer with the file."""
+    """The store could not be reached, or did not answer with the file.
+
+    `retry_after` is for how many seconds it asked to be left alone.
+    """
 
     exit_code = 20
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class NotServed(DownloadFailed):
@@ -108,6 +115,12 @@ class FailedBefore(AgentctlError):
     exit_code = 32
 
 
+class Pinned(AgentctlError):
+    """Somebody said that the service stays at another version."""
+
+    exit_code = 33
+
+
 class TrustFault(AgentctlError):
     """What the store serves can't be trusted, or does not hold what was asked for."""
 
@@ -152,6 +165,10 @@ class UnknownTarget(TrustFault):
     """The signed metadata does not name what was asked for."""
 
     exit_code = 45
+
+
+class NotYet(UnknownTarget):
+    """A version is rolled out to a part of the hosts, and this one is not among them."""
 
 
 class ClockWrong(TrustFault):

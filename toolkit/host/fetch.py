@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from toolkit.host.errors import DownloadFailed, EndlessData, HashMismatch, NotServed, UsageError
+from toolkit.host.meter import read_some
+from toolkit.host.retry import PATIENCE, asked_to_wait, spread
 
 CHUNK = 1 << 20
 # Slower than SLOWEST bytes a second over WINDOW seconds is no download but a way to hold a host.
@@ -53,7 +55,11 @@ class Source:
 
 
 class _Passing(Exception):
-    """A fault that may be gone at the next try."""
+    """A fault that may be gone at the next try, after the seconds that the store asked for."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 def download(source: Source, target: Path, report: Report) -> None:
@@ -85,8 +91,16 @@ def _fetch_with_pauses(source: Source, target: Path, report: Report) -> None:
                     f"{source.url} could not be fetched in {len(PAUSES) + 1} tries: {fault}",
                     hint="check this host's network and the store; the same command goes on "
                     "where this one stopped",
+                    retry_after=fault.wait,
                 ) from fault
-            time.sleep(pause)
+            if fault.wait > PATIENCE:
+                raise DownloadFailed(
+                    f"{source.url} could not be fetched: {fault}, and asks to be left alone for "
+                    f"{fault.wait:.0f} s",
+                    hint="run the same command again then",
+                    retry_after=fault.wait,
+                ) from fault
+            time.sleep(spread(pause, fault.wait))
 
 
 def _fetch(source: Source, target: Path, report: Report) -> None:
@@ -138,7 +152,8 @@ def _http_error(url: str, target: Path, error: urllib.error.HTTPError) -> None:
         # What is here is as long as the file, or longer; only its hash can tell which.
         return
     if code == 429 or code >= 500:
-        raise _Passing(f"the store answered {code} {error.reason}") from error
+        wait = asked_to_wait(code, error.headers)
+        raise _Passing(f"the store answered {code} {error.reason}", wait) from error
     target.unlink(missing_ok=True)
     raise NotServed(
         f"{url}: the store answered {code} {error.reason}",
@@ -172,7 +187,7 @@ def _copy(
     pace = Pace()
     with target.open("ab" if start else "wb") as file:
         # What is there is read at once, since a full CHUNK may never come.
-        while chunk := response.read1(CHUNK):
+        while chunk := read_some(response, CHUNK):
             here += len(chunk)
             if source.size is not None and here > source.size:
                 target.unlink()

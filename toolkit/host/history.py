@@ -10,14 +10,16 @@ from toolkit.host.layout import Layout
 
 # An upgrade a day for a year and more; the oldest go.
 MOST = 500
+# What a person said about versions to come; none of it is an attempt.
+WISHES = ("followed", "unfollowed", "pinned", "unpinned", "paused", "resumed")
 
 
 @dataclass(frozen=True)
 class Event:
     """One thing that happened, and why, in one sentence.
 
-    `what` is installed, changed, upgraded, reverted, rolled back, failed or uninstalled;
-    `version` is the one that this was about and `before` the one that ran until then;
+    `what` is installed, changed, upgraded, reverted, rolled back, failed or uninstalled, or one
+    of WISHES; `version` is the one that this was about and `before` the one that ran until then;
     `at` is when it ended, in ISO 8601 UTC.
     """
 

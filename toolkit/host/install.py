@@ -27,6 +27,7 @@ from toolkit.host.files import (
 )
 from toolkit.host.health import wait_until_healthy
 from toolkit.host.history import Event, note
+from toolkit.host.holds import refuse_pinned
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import MANAGERS, manager_for
@@ -51,6 +52,7 @@ def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ..
     layout = Layout(request.home)
     perform("prepare", lambda: _prepare(request, layout, now))
     settle(layout, say, now, resume=request.source.sha256)
+    refuse_pinned(layout, request.version)
     refuse_failed(request, layout)
     staged = perform("stage", lambda: stage(request, layout, say))
     release = read_release(layout.release(request.version))

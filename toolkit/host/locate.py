@@ -26,12 +26,16 @@ _ADDRESS = re.compile(r"(?P<file>[!-~]+) (?P<url>https?://[!-~]+)")
 
 @dataclass(frozen=True)
 class Located:
-    """A version for this host's platform, and where its tarball is, in `forms` too."""
+    """A version for this host's platform, and where its tarball is, in `forms` too.
+
+    `taken_out` says that the version which runs now was taken back by those who publish.
+    """
 
     version: str
     platform: str
     source: Source
     forms: tuple[Form, ...] = ()
+    taken_out: bool = False
 
 
 def pinned(
@@ -88,9 +92,11 @@ def trusted(
         agentctl=__version__,
         now=clock(),
     )
-    offer = Trust(home, store, _read(root), clock).pick(wanted, host)
+    trust = Trust(home, store, _read(root), clock)
+    offer = trust.pick(wanted, host)
     forms = tuple(_forms(store, offer.others))
-    return Located(offer.target.version, here, _source(store, offer), forms)
+    gone = trust.taken_out(wanted, host)
+    return Located(offer.target.version, here, _source(store, offer), forms, gone)
 
 
 def copied_trust(home: Path, folder: Path) -> Path:

@@ -19,14 +19,20 @@ from toolkit.host._vendor.tuf.api.exceptions import (
 )
 from toolkit.host._vendor.tuf.ngclient import FetcherInterface
 from toolkit.host.fetch import CHUNK, SCHEMES, TIMEOUT, not_believed
+from toolkit.host.meter import read_some
+from toolkit.host.retry import PATIENCE, asked_to_wait, spread
 
 PAUSES = (1.0, 2.0, 4.0)
 # All metadata together must be here by then: a store can't hold a host for longer.
 SECONDS = 300.0
 
 
-class _Passing(DownloadError):
-    """A fault that may be gone at the next try."""
+class Passing(DownloadError):
+    """A fault that may be gone at the next try, after the seconds that the store asked for."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class NotBelieved(DownloadError):
@@ -49,9 +55,11 @@ class MetadataFetcher(FetcherInterface):
         for pause in PAUSES:
             try:
                 return bytes(super().download_bytes(url, max_length))
-            except _Passing:
+            except Passing as fault:
+                if fault.wait > PATIENCE:
+                    raise
                 self._in_time(url, pause)
-                time.sleep(pause)
+                time.sleep(spread(pause, fault.wait))
         return bytes(super().download_bytes(url, max_length))
 
     def _in_time(self, url: str, pause: float = 0.0) -> None:
@@ -68,7 +76,9 @@ class MetadataFetcher(FetcherInterface):
         except urllib.error.HTTPError as error:
             self._note_time(error.headers)
             if error.code == 429 or error.code >= 500:
-                raise _Passing(f"{url}: the store answered {error.code} {error.reason}") from error
+                wait = asked_to_wait(error.code, error.headers)
+                text = f"{url}: the store answered {error.code} {error.reason}"
+                raise Passing(text, wait) from error
             raise DownloadHTTPError(
                 f"{url}: the store answered {error.code} {error.reason}", error.code
             ) from error
@@ -77,19 +87,19 @@ class MetadataFetcher(FetcherInterface):
                 raise DownloadHTTPError(f"{url} is not there", 404) from error
             if isinstance(error.reason, ssl.SSLCertVerificationError):
                 raise NotBelieved(not_believed(url, error.reason)) from error
-            raise _Passing(f"{url}: {error.reason}") from error
+            raise Passing(f"{url}: {error.reason}") from error
         except (OSError, http.client.HTTPException) as error:
-            raise _Passing(f"{url}: {error!r}") from error
+            raise Passing(f"{url}: {error!r}") from error
 
     def _chunks(self, url: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
         length = response.headers.get("Content-Length")
         here = 0
-        while chunk := response.read1(CHUNK):
+        while chunk := read_some(response, CHUNK):
             here += len(chunk)
             self._in_time(url)
             yield chunk
         if length is not None and here < int(length):
-            raise _Passing(f"{url}: the connection ended after {here} of {length} bytes")
+            raise Passing(f"{url}: the connection ended after {here} of {length} bytes")
 
     def _note_time(self, headers: Message) -> None:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from toolkit.host.accounts import existing_account
 from toolkit.host.errors import UsageError
+from toolkit.host.holds import refuse_pinned
 from toolkit.host.layout import MARKER, Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import manager_for
@@ -34,6 +35,7 @@ def rollback(
     running = trial.before if trial else layout.running_version()
     if version == running or running is None:
         return version, ()
+    refuse_pinned(layout, version)
     sha256 = layout.staged_sha256(version)
     if sha256 is None:
         raise UsageError(

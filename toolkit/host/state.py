@@ -24,6 +24,9 @@ class State:
     version, reason and at. `store` is where releases come from, without what lets anybody in;
     `channel` is what was asked for, or None for a version; `header_file` is the file whose header
     a private store is sent, over plain http too where `header_over_http` says so.
+
+    `follow` is how this host follows a channel (follow.Follow), None where it does not; `pinned`
+    the one version that may run; `paused` says since when (at) and until when it stays as it is.
     """
 
     name: str
@@ -45,6 +48,9 @@ class State:
     channel: str | None = None
     header_file: str | None = None
     header_over_http: bool = False
+    follow: Mapping[str, Any] | None = None
+    pinned: str | None = None
+    paused: Mapping[str, str | None] | None = None
 
 
 def read_state(layout: Layout) -> State | None:

@@ -11,7 +11,7 @@ from typing import Any
 from toolkit.host.accounts import existing_account
 from toolkit.host.errors import UsageError
 from toolkit.host.health import SETTLED, look
-from toolkit.host.history import read_history
+from toolkit.host.history import WISHES, read_history
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import MANAGERS
@@ -43,7 +43,7 @@ def status(layout: Layout) -> dict[str, Any]:
 
 def _last_attempt(layout: Layout, state: State) -> dict[str, Any]:
     """Give what was tried last, of which version, when, and why it ended so."""
-    events = read_history(layout)
+    events = [event for event in read_history(layout) if event.what not in WISHES]
     if events:
         last = asdict(events[-1])
         return {key: last[key] for key in ("what", "version", "at", "reason")}

@@ -15,6 +15,8 @@ from toolkit.host.errors import BadRelease
 SCHEMA = 1
 # The field of timestamp.json that says when it was signed, in ISO 8601.
 SIGNED_AT = "signed_at"
+# The field of an agent's role that holds the moves of its channels.
+MOVES = "x-toolkit-moves"
 KINDS = ("release", "delta", "sbom", "provenance", "agentctl")
 COMPRESSIONS = ("gzip", "zstd")
 ALL = 100

@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.host._vendor.tuf.api.metadata import Root, TargetFile, Timestamp
-from toolkit.host.choice import Host, Offer, Wanted, choose
+from toolkit.host.choice import Host, Offer, Wanted, choose, taken_out
 from toolkit.host.clock import check_back, check_behind, parse_time, ran_out
-from toolkit.host.errors import BadMetadata, BadRelease, Expired, TooOld, UnknownTarget
+from toolkit.host.errors import BadMetadata, BadRelease, Expired, NotYet, TooOld, UnknownTarget
 from toolkit.host.files import make_folder, remove_tree, sync_folder, write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.roots import check_line, parse_root
@@ -62,6 +62,14 @@ class Trust:
         if self._client is None:
             raise BadMetadata("the store's metadata was not refreshed")
         return self._pick(self._client, wanted, host)
+
+    def taken_out(self, wanted: Wanted, host: Host) -> bool:
+        """Say whether the version that runs on `host` was taken back: `choice.taken_out`."""
+        if self._client is None:
+            return False
+        files = self._client.targets_of(wanted.name)
+        targets = [offer.target for offer in _readable(files)[0]]
+        return taken_out(targets, self._client.moves_of(wanted.name), wanted, host)
 
     def _pick(self, client: Client, wanted: Wanted, host: Host) -> Offer:
         with self._clock_judged(client):
@@ -160,22 +168,30 @@ def _intact(root: Path) -> bytes:
 
 def _choose(files: Mapping[str, TargetFile], wanted: Wanted, host: Host) -> Offer:
     """Choose among what this agentctl understands, and say where that is not all."""
-    offers, unread = [], []
-    for path, file in files.items():
-        try:
-            offers.append(_offer(path, file))
-        except BadRelease as error:
-            unread.append((path, error))
+    offers, unread = _readable(files)
     try:
         return choose(offers, wanted, host)
     except UnknownTarget as error:
-        if not unread:
+        if not unread or isinstance(error, NotYet):
             raise
         path, reason = unread[-1]
         raise TooOld(
             f"{error.message}, as far as this agentctl can read: {path}: {reason.message}",
             hint="get a new install script: it brings the agentctl that is published now",
         ) from error
+
+
+def _readable(
+    files: Mapping[str, TargetFile],
+) -> tuple[list[Offer], list[tuple[str, BadRelease]]]:
+    """Give what this agentctl understands, and the faults of the others, by path."""
+    offers, unread = [], []
+    for path, file in files.items():
+        try:
+            offers.append(_offer(path, file))
+        except BadRelease as error:
+            unread.append((path, error))
+    return offers, unread
 
 
 def _offer(path: str, file: TargetFile) -> Offer:

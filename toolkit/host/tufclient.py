@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from toolkit.host._vendor.tuf.api.exceptions import (
     BadVersionNumberError,
@@ -42,8 +43,9 @@ from toolkit.host.errors import (
 )
 from toolkit.host.fetch import CA_HINT
 from toolkit.host.files import point_link, write_atomic
-from toolkit.host.metadata import MetadataFetcher, NotBelieved
+from toolkit.host.metadata import MetadataFetcher, NotBelieved, Passing
 from toolkit.host.roots import DISTRUST
+from toolkit.host.target import MOVES
 
 LIMITS = UpdaterConfig(
     max_root_rotations=256,
@@ -116,6 +118,11 @@ class Client(Updater):
         files = self._load_targets(name, Targets.type).targets
         return {path: file for path, file in files.items() if roles[name].is_delegated_path(path)}
 
+    def moves_of(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """Give the moves of channels that the role `name` signed, as far as they can be read."""
+        moves = self._load_targets(name, Targets.type).unrecognized_fields.get(MOVES)
+        return tuple(each for each in moves or () if isinstance(each, Mapping))
+
     def download(self, role: str, limit: int, version: int) -> bytes:
         """Give a version of a role's metadata as the store has it, not verified."""
         with _translated(role):
@@ -170,7 +177,9 @@ def _download_fault(role: str, error: DownloadError) -> AgentctlError:
     hint = "check this host's network, its clock and the store, then run it again"
     if isinstance(error, DownloadHTTPError):
         hint = _HTTP_HINTS.get(error.status_code, "check the address of the store")
-    return DownloadFailed(f"the {role} metadata could not be fetched: {error}", hint=hint)
+    wait = error.wait if isinstance(error, Passing) else 0.0
+    text = f"the {role} metadata could not be fetched: {error}"
+    return DownloadFailed(text, hint=hint, retry_after=wait)
 
 
 def _fault(role: str, error: RepositoryError) -> AgentctlError:

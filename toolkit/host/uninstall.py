@@ -11,6 +11,7 @@ from pathlib import Path
 from toolkit.host.accounts import existing_account, remove_account
 from toolkit.host.errors import NotPermitted, UsageError
 from toolkit.host.files import remove_tree, unfinished
+from toolkit.host.follow import standing, take_away
 from toolkit.host.guard import guard_for
 from toolkit.host.layout import Layout
 from toolkit.host.managers import MANAGERS
@@ -40,6 +41,9 @@ def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bo
     if trial is not None:
         guard = guard_for(MANAGERS[trial.manager], existing_account(state.user))
         perform("disarm", lambda: guard.disarm(layout, state.service))
+    if standing(state.service):
+        say.step("follow no channel any more")
+        perform("unfollow", lambda: take_away(state.service))
     say.step(f"stop {state.service}")
     if state.details or layout.running_version() is not None:
         manager = MANAGERS[state.manager]
@@ -81,7 +85,8 @@ def _remove_all_but_data(layout: Layout, state: State, at: str) -> None:
         if path not in kept:
             _remove(path)
     reason = "it was uninstalled, and its data kept"
-    write_state(layout, replace(state, outcome="uninstalled", reason=reason, at=at, details={}))
+    gone = replace(state, outcome="uninstalled", reason=reason, at=at, details={})
+    write_state(layout, replace(gone, follow=None, pinned=None, paused=None))
 
 
 def _remove(path: Path) -> None:

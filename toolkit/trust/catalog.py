@@ -17,10 +17,9 @@ from tuf.api.metadata import TargetFile, Targets
 
 from toolkit.errors import TrustError
 from toolkit.host.errors import BadRelease
-from toolkit.host.target import Target, parse_custom
+from toolkit.host.target import MOVES, Target, parse_custom
 
 # Names of our own in a role's metadata, which clients of TUF pass over.
-MOVES = "x-toolkit-moves"
 PRUNED = "x-toolkit-pruned"
 # Every host fetches the role's metadata, so only so many moves of each channel are kept.
 KEPT_MOVES = 30

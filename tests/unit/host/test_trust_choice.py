@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from toolkit.host.choice import Host, Offer, Wanted, bucket, choose
+from toolkit.host.choice import Host, Offer, Wanted, bucket, choose, order, taken_out
 from toolkit.host.errors import (
     AgentctlError,
     BadMetadata,
+    NotYet,
     TooOld,
     UnknownTarget,
     Unsupported,
@@ -176,9 +177,40 @@ def test_a_release_may_want_a_newer_agentctl(minimum: str, fits: bool) -> None:
     assert caught.value.exit_code == 23
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [("1.9.0", "1.10.0"), ("1.0-rc1", "1.0"), ("1.0", "1.0.1"), ("1.0a1", "1.0a2")],
+)
+def test_versions_are_sorted_as_people_count(older: str, newer: str) -> None:
+    assert order(older) < order(newer)
+
+
+def test_a_version_that_the_channel_had_and_lost_was_taken_out() -> None:
+    targets = [in_stable("1.0.0").target, offer("1.1.0").target]
+    moves = [{"action": "promote", "version": "1.1.0", "channel": "stable"}]
+    at = host(running="1.1.0")
+    assert taken_out(targets, moves, STABLE, at)
+    assert not taken_out(targets, moves, Wanted("tiny", channel="beta"), at)
+    assert not taken_out(targets, [], STABLE, at)  # somebody put it there by hand
+    assert taken_out(targets[:1], moves, STABLE, at)  # pruned since
+
+
+def test_a_rollout_that_becomes_smaller_takes_nothing_from_who_had_it() -> None:
+    targets = [in_stable("1.0.0").target, in_stable("1.1.0", 10).target]
+    moves = [{"action": "promote", "version": "1.1.0", "channel": "stable"}]
+    assert not taken_out(targets, moves, STABLE, host(running="1.1.0"))
+
+
+def test_a_yanked_version_was_taken_out() -> None:
+    targets = [in_stable("1.0.0").target, offer("1.1.0", yanked="it forgets").target]
+    assert taken_out(targets, [], STABLE, host(running="1.1.0"))
+
+
 def test_every_fault_of_trust_has_an_exit_code_of_its_own() -> None:
     def below(kind: type[AgentctlError]) -> list[type[AgentctlError]]:
         return [kind, *(each for sub in kind.__subclasses__() for each in below(sub))]
 
+    # That it is not this host's turn yet is a kind of not being there.
     kinds = [kind for kind in below(AgentctlError) if 40 <= kind.exit_code < 49]
+    kinds.remove(NotYet)
     assert len(kinds) == len({kind.exit_code for kind in kinds}) == 9
