@@ -24,6 +24,12 @@ TARBALL = "tiny-v1.0.0.tar.gz"
 DATA = bytes(range(256)) * 100
 
 
+@pytest.fixture(autouse=True)
+def _called_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """agentctl takes itself along from where it was called."""
+    monkeypatch.setattr("sys.argv", [__file__])
+
+
 def describe(files: Mapping[str, bytes], **more: object) -> Contents:
     members = tuple(Member(name, len(d), sha256(d).hexdigest()) for name, d in files.items())
     values = {"name": "tiny", "version": "1.0.0", "platforms": ("any",), "until": None} | more
