@@ -37,12 +37,13 @@ lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
 .PHONY: bench
-bench: setup ## measure packing, deltas, trust and uploads against their peers
+bench: setup ## measure packing, deltas, trust, uploads, installs and upgrades against peers
 	$(PYTHON) -m bench.pack
 	$(PYTHON) -m bench.oclif
 	$(PYTHON) -m bench.delta
 	$(PYTHON) -m bench.refresh
 	$(PYTHON) -m bench.upload
+	$(PYTHON) -m bench.install
 
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
