@@ -44,6 +44,7 @@ bench: setup ## measure packing, deltas, trust, uploads, installs and upgrades a
 	$(PYTHON) -m bench.refresh
 	$(PYTHON) -m bench.upload
 	$(PYTHON) -m bench.install
+	$(PYTHON) -m bench.downtime
 
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
