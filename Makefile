@@ -45,6 +45,7 @@ bench: setup ## measure packing, deltas, trust, uploads, installs and upgrades a
 	$(PYTHON) -m bench.upload
 	$(PYTHON) -m bench.install
 	$(PYTHON) -m bench.downtime
+	$(PYTHON) -m bench.agentctl
 
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
