@@ -49,13 +49,16 @@ upgrades: packages setup ## 200 upgrades with store and controller failing 30 s 
 	UPGRADES=200 OUTAGE=30 $(PYTHON) -m pytest -s tests/e2e/test_unsteady_on_hosts.py $(ARGS)
 
 .PHONY: bench
-bench: setup ## measure packing, deltas, trust and uploads against their peers, and simulate a fleet
+bench: setup ## measure packing, trust, uploads, installs and upgrades, and simulate a fleet
 	$(PYTHON) -m bench.pack
 	$(PYTHON) -m bench.oclif
 	$(PYTHON) -m bench.delta
 	$(PYTHON) -m bench.refresh
 	$(PYTHON) -m bench.follow
 	$(PYTHON) -m bench.upload
+	$(PYTHON) -m bench.install
+	$(PYTHON) -m bench.downtime
+	$(PYTHON) -m bench.agentctl
 
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew

@@ -29,10 +29,11 @@ def unpack(tarball: Path, folder: Path, tar: Digest | None = None) -> None:
     folder = folder.parent.resolve() / folder.name
     folder.mkdir(mode=0o755)
     found = {}
+    real = {folder}
     try:
         with _opened(tarball, tar) as archive:
             for member in archive:
-                file = _member(archive, member, folder)
+                file = _member(archive, member, folder, real)
                 if file is not None:
                     found[file.path] = file
     except (tarfile.TarError, EOFError) as error:
@@ -75,7 +76,9 @@ class _Hashed:
         return Digest(self._size, self._sha256.hexdigest())
 
 
-def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> File | None:
+def _member(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, real: set[Path]
+) -> File | None:
     name = _inside(member.name, member.name)
     target = folder / name
     if member.isdir():
@@ -83,9 +86,7 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> 
         return None
     if os.path.lexists(target):
         raise BadRelease(f"the tarball holds {name} twice")
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if target.parent.resolve() != target.parent:
-        raise BadRelease(f"{name} in the tarball would be written through a link")
+    _make_parent(target.parent, name, real)
     if member.issym():
         _inside(posixpath.join(posixpath.dirname(name), member.linkname), name)
         target.symlink_to(member.linkname)
@@ -94,6 +95,19 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> 
     if content is None:
         raise BadRelease(f"{name} in the tarball is neither a file, a folder nor a link")
     return _write(content, target, name, member.mode & 0o777)
+
+
+def _make_parent(parent: Path, name: str, real: set[Path]) -> None:
+    """Make the folder of `name`; `real` has those that were seen to be folders and no links.
+
+    They stay so: what is there is never replaced.
+    """
+    if parent in real:
+        return
+    parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if parent.resolve() != parent:
+        raise BadRelease(f"{name} in the tarball would be written through a link")
+    real.add(parent)
 
 
 def _write(content: IO[bytes], target: Path, name: str, mode: int) -> File:
