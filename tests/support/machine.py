@@ -68,6 +68,7 @@ class Machine:
         self.console = disk.file.with_name("console")
         self._key = key
         self._folder = tempfile.TemporaryDirectory(prefix="toolkit-vm-")
+        self._control = Path(self._folder.name, "ssh")
         self._port = _free_port()
         self._qemu: subprocess.Popen[bytes] | None = None
         self._master: subprocess.Popen[bytes] | None = None
@@ -93,6 +94,7 @@ class Machine:
                 said = self.console.read_text("utf-8", "replace")[-3000:]
                 self.kill()
                 raise HostFailed(f"the machine did not boot; its console says:\n{said}")
+        self.run(["mount", "-o", f"remount,{self.writeback.value}", "/opt"], user="root")
 
     def kill(self) -> None:
         """Cut the power: what the guest's programs had not synced is gone."""
@@ -171,20 +173,24 @@ class Machine:
         how = self.accelerator
         root = f"root=/dev/nvme0n1 rw rootfstype=ext4 rootflags={self.writeback.value}"
         append = f"{root} {_CONSOLE} quiet sysctl.vm.dirty_writeback_centisecs=0"
-        # cache=none: what the guest syncs is on the disk, and nothing is added to that.
-        drive = f"file={self.disk.file},format=raw,if=none,id=disk,cache=none"
         forward = f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{self._port}-:22"
         return [
+            # However the tests end, the machine ends with them.
+            *("setpriv", "--pdeathsig", "KILL"),
             *(_QEMU, "-accel", how, "-cpu", _CPUS[how], "-smp", "2", "-m", "1024"),
             *("-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"),
             *("-kernel", str(self.disk.kernel), "-append", append),
             # The one kind of disk that Debian's cloud kernel can use without an initrd.
-            *("-drive", drive, "-device", "nvme,drive=disk,serial=disk", "-nic", forward),
+            *_drive("root", self.disk.file),
+            *_drive("opt", self.disk.opt),
+            *("-nic", forward),
         ]
 
     def _reached(self) -> bool:
         """Say whether there is a connection, which all commands share; else try to make one."""
         if self._master is None or self._master.poll() is not None:
+            # A connection that was killed leaves its socket, and the next would not be shared.
+            self._control.unlink(missing_ok=True)
             options = ["-o", "ControlMaster=yes", "-o", "ConnectTimeout=5", "-N"]
             self._master = subprocess.Popen(
                 [*self._ssh_argv(), *options, "operator@127.0.0.1"],
@@ -201,7 +207,7 @@ class Machine:
 
     def _ssh_argv(self) -> list[str]:
         options = {
-            "ControlPath": str(Path(self._folder.name, "ssh")),
+            "ControlPath": str(self._control),
             "IdentitiesOnly": "yes",
             "UserKnownHostsFile": str(self.known_hosts),
             "StrictHostKeyChecking": "yes",
@@ -211,10 +217,18 @@ class Machine:
         return ["ssh", "-F", "none", "-i", str(self._key.private), "-p", str(self._port), *settings]
 
 
+def _drive(name: str, file: Path) -> list[str]:
+    # cache=none: what the guest syncs is on the disk, and nothing is added to that.
+    drive = f"file={file},format=raw,if=none,id={name},cache=none"
+    return ["-drive", drive, "-device", f"nvme,drive={name},serial={name}"]
+
+
 def _as(user: str, argv: Sequence[str], env: Mapping[str, str]) -> str:
     settings = [f"{name}={value}" for name, value in env.items()]
     other = [] if user == "operator" else ["sudo", "-n", "-H", "-u", user, "--"]
-    return shlex.join([*other, "env", *settings, *argv])
+    # sshd and sudo pass a signal on as a signal; here 137 is wanted where a command was killed.
+    told = ["sh", "-c", '"$@"; exit "$?"', "sh"]
+    return shlex.join([*other, *told, "env", *settings, *argv])
 
 
 def _free_port() -> int:

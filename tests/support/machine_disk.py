@@ -20,10 +20,12 @@ _SIZE = "3G"
 class Disk:
     """A disk that boots: an image `file` with one filesystem and no partitions, and its kernel.
 
+    `opt` is a second one, empty, which is for /opt: what is synced there says nothing of the first.
     `known_hosts` names the key of its sshd, for the address 127.0.0.1 and any port.
     """
 
     file: Path
+    opt: Path
     kernel: Path
     known_hosts: Path
 
@@ -48,7 +50,7 @@ def write_disk(folder: Path, key: SshKey) -> Disk:
         CommandFailed: the tree or the filesystem could not be made.
     """
     image = ensure(machine_recipe())
-    disk = Disk(folder / "disk", folder / "kernel", folder / "known_hosts")
+    disk = Disk(folder / "disk", folder / "opt", folder / "kernel", folder / "known_hosts")
     tree = Path(tempfile.mkdtemp(prefix="toolkit-machine-", dir="/var/tmp"))
     try:
         _unpack(image, tree)
@@ -57,7 +59,10 @@ def write_disk(folder: Path, key: SshKey) -> Disk:
         run_as_root(["cp", kernel, str(disk.kernel)])
         run_as_root(["truncate", "--size", _SIZE, str(disk.file)])
         run_as_root(["mkfs.ext4", "-q", "-d", str(tree), str(disk.file)], timeout=120)
-        run_as_root(["chown", str(os.getuid()), str(disk.file), str(disk.kernel)])
+        run_as_root(["truncate", "--size", _SIZE, str(disk.opt)])
+        run_as_root(["mkfs.ext4", "-q", "-L", "opt", str(disk.opt)], timeout=120)
+        files = [str(path) for path in (disk.file, disk.opt, disk.kernel)]
+        run_as_root(["chown", str(os.getuid()), *files])
     finally:
         run_as_root(["rm", "-rf", "--one-file-system", str(tree)], timeout=120)
     return disk
@@ -84,6 +89,7 @@ def _make_own(tree: Path, key: SshKey, disk: Disk) -> None:
     run_as_root(["install", "-m", "0600", str(own.private), place])
     run_as_root(["install", "-m", "0644", f"{own.private}.pub", f"{place}.pub"])
     run_as_root(["tee", f"{tree}/etc/machine-id"], text=f"{uuid.uuid4().hex}\n")
+    run_as_root(["tee", f"{tree}/etc/fstab"], text="LABEL=opt /opt ext4 noauto_da_alloc 0 0\n")
     home = ["chroot", str(tree), "install", "-o", "operator", "-g", "operator"]
     ssh = "/home/operator/.ssh"
     run_as_root([*home, "-d", "-m", "0700", ssh])

@@ -10,7 +10,15 @@ from tests.support.machine_disk import write_disk
 from tests.support.need import need, need_command
 from tests.support.podman import may_be_root
 
-_COMMANDS = ("qemu-system-x86_64", "podman", "debootstrap", "mkfs.ext4", "ssh", "ssh-keygen")
+_COMMANDS = (
+    "qemu-system-x86_64",
+    "podman",
+    "debootstrap",
+    "mkfs.ext4",
+    "ssh",
+    "ssh-keygen",
+    "setpriv",
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +36,4 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     finally:
         made.remove()
         made.disk.file.unlink()
+        made.disk.opt.unlink()

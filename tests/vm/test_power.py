@@ -46,7 +46,9 @@ UPGRADE = (
     "after:disarm",
     "before:close",
 )
-INSTALL = ("after:stage", "after:switch", "after:configure", "after:start")
+# Not in the middle of anything: what agentctl said is done stays done.
+DONE = "the end"
+INSTALL = ("after:stage", "after:switch", "after:configure", "after:start", DONE)
 _LOOK = Path(__file__).parent.parent / "support" / "look.py"
 
 
@@ -72,6 +74,7 @@ class Scene:
     driven: Driven
     offers: dict[str, list[str]]
     rows: list[Row] = field(default_factory=list)
+    runs: str | None = None
 
     def must(self, verb: list[str]) -> None:
         done = self.driven.run(verb, timeout=600)
@@ -83,20 +86,22 @@ class Scene:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    def at_work(self) -> str:
-        """See to it that the machine is on and a version runs; gives which."""
+    def next(self) -> tuple[str, str]:
+        """See to it that a version runs; gives it, and the one to upgrade to.
+
+        That one is to be staged like one that was never here.
+        """
         if not self.machine.is_on():
             self.machine.start()
-        version = self.look(0)["version"]
-        if version is None:
+            self.runs = None
+        before = self.runs or self.look(0)["version"]
+        if before is None:
             self.must(self.offers[OLD])
-        return str(version or OLD)
-
-    def next(self) -> str:
-        """Give the version to upgrade to, which is to be staged like one that was never here."""
-        after = NEW if self.at_work() == OLD else OLD
+            before = OLD
+        after = NEW if before == OLD else OLD
         self.machine.run(["rm", "-rf", f"{HOME}/releases/{after}"], user="root")
-        return after
+        self.runs = None
+        return before, after
 
     def cut(self) -> Writeback:
         """Cut the power and give it back; unsynced data fares differently the next time."""
@@ -157,6 +162,7 @@ class Scene:
         state = found["state"]
         assert (found["version"], found["link"], state["version"]) == (version,) * 3, found
         assert (state["outcome"], found["processes"]) == ("running", 1), found
+        self.runs = version
         units = "/etc/systemd/system"
         left = f"ls -d {HOME}/.trial.new {units}/*revert* {units}/*/*revert* {units}/*.was"
         assert self.machine.run(["sh", "-c", left], check=False).stdout == ""
@@ -198,25 +204,32 @@ def released(work: Path, version: str) -> Released:
 
 @pytest.mark.parametrize("point", INSTALL)
 def test_install(scene: Scene, point: str) -> None:
+    scene.runs = None
     if not scene.machine.is_on():
         scene.machine.start()
     if scene.look(0)["state"]:
         scene.must(UNINSTALL)
         scene.machine.run(["sync"])
-    assert scene.driven.held(point, scene.offers[OLD]), point
+    if point == DONE:
+        scene.must(scene.offers[OLD])
+    else:
+        assert scene.driven.held(point, scene.offers[OLD]), point
     lost = scene.cut()
-    found = scene.look(0)
+    found = scene.look(SECONDS if point == DONE else 0)
     scene.note("install", point, lost, found)
     scene.whole(found)
-    assert found["version"] in (None, OLD)
-    assert found["state"] is None or found["state"]["outcome"] == "installing", found
+    state = found["state"]
+    if point == DONE:
+        assert (found["version"], state["outcome"]) == (OLD, "running"), found
+    else:
+        assert found["version"] in (None, OLD)
+        assert state is None or state["outcome"] == "installing", found
     scene.completes(scene.offers[OLD], OLD)
 
 
 @pytest.mark.parametrize("point", UPGRADE)
 def test_upgrade(scene: Scene, point: str) -> None:
-    after = scene.next()
-    before = OLD if after == NEW else NEW
+    before, after = scene.next()
     when, _, step = point.partition(":")
     if when == "during":
         assert scene.driven.begun(step, scene.offers[after])
@@ -254,7 +267,7 @@ class Course:
 @pytest.fixture(scope="module")
 def lasts(scene: Scene) -> float:
     """How many seconds an upgrade takes."""
-    after = scene.next()
+    _, after = scene.next()
     began = time.monotonic()
     course = Course.of(scene.driven, scene.offers[after])
     course.listener.join(timeout=600)
@@ -265,8 +278,7 @@ def lasts(scene: Scene) -> float:
 
 @pytest.mark.parametrize("number", range(CUTS))
 def test_any_instant(scene: Scene, lasts: float, number: int) -> None:
-    after = scene.next()
-    before = OLD if after == NEW else NEW
+    before, after = scene.next()
     instant = random.Random(f"{SEED} {number}").uniform(0, lasts)
     course = Course.of(scene.driven, scene.offers[after])
     time.sleep(instant)
