@@ -94,7 +94,13 @@ class Machine:
                 said = self.console.read_text("utf-8", "replace")[-3000:]
                 self.kill()
                 raise HostFailed(f"the machine did not boot; its console says:\n{said}")
-        self.run(["mount", "-o", f"remount,{self.writeback.value}", "/opt"], user="root")
+        self.lose(self.writeback)
+
+    def lose(self, writeback: Writeback) -> None:
+        """Say what the next power cut takes away."""
+        self.writeback = writeback
+        for point in ("/", "/opt"):
+            self.run(["mount", "-o", f"remount,{writeback.value}", point], user="root")
 
     def kill(self) -> None:
         """Cut the power: what the guest's programs had not synced is gone."""
