@@ -20,6 +20,11 @@ demo: ## build, publish, install and verify an agent on a throwaway host (ARGS=-
 test: packages setup lint pythons ## all tests, on real hosts too (20 minutes)
 	$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
 
+.PHONY: vm
+vm: setup ## cut the power of a virtual machine during upgrades (half an hour where no KVM works)
+	@tools/system-packages --install vm
+	$(PYTHON) -m pytest tests/vm -m vm -s $(ARGS)
+
 .PHONY: pythons
 pythons: setup ## fetch the CPythons that releases are tested on, where they are missing
 	@tools/pythons

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.driven import Driven
 from tests.support.hosts import BootHost, Host
+from tests.support.reachable import Reachable
 from tests.support.releases import Released, tiny
 
 pytestmark = pytest.mark.hosts
@@ -47,7 +48,7 @@ class Bench:
     whole_host: bool
 
     @property
-    def host(self) -> Host:
+    def host(self) -> Reachable:
         return self.driven.host
 
     def must(self, verb: list[str]) -> None:

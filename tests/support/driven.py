@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.hosts import Host
+from tests.support.reachable import Reachable
 from tests.support.releases import Released
 from toolkit import engine
 
@@ -19,12 +19,12 @@ KILLED = 137
 class Driven:
     """One service on `host`, from a folder of the host that serves as its store."""
 
-    host: Host
+    host: Reachable
     service: str
     manager: str = "systemd"
 
     @classmethod
-    def on(cls, host: Host, service: str, manager: str = "systemd") -> Driven:
+    def on(cls, host: Reachable, service: str, manager: str = "systemd") -> Driven:
         """Put agentctl and what drives it on the host."""
         host.run(["install", "-d", "-m", "0755", _FOLDER], user="root")
         made = Path(host.known_hosts.parent, "agentctl")
@@ -77,6 +77,17 @@ class Driven:
     def filled(self, point: str, verb: list[str]) -> subprocess.CompletedProcess[str]:
         """Run agentctl to its end, with no room left in /opt from `point` on."""
         return self.host.run(self._argv("fill", point, verb), user="root", check=False)
+
+    def begun(self, step: str, verb: list[str]) -> bool:
+        """Run agentctl until `step` has begun, and leave it at that; False where it never does."""
+        process = self.start(verb)
+        if process.stdout is None:
+            raise RuntimeError("there is no pipe from the host")
+        return any(line == f"step: {step}\n" for line in iter(process.stdout.readline, ""))
+
+    def start(self, verb: list[str]) -> subprocess.Popen[str]:
+        """Run agentctl and do not wait; it prints each step as it begins."""
+        return self.host.spawn(self._argv("list", "-", verb), user="root")
 
     def _argv(self, how: str, point: str, verb: list[str]) -> list[str]:
         return ["python3", f"{_FOLDER}/drive.py", f"{_FOLDER}/agentctl", how, point, *verb]

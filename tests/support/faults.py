@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.driven import Driven
-from tests.support.hosts import Host
+from tests.support.reachable import Reachable
 from tests.support.releases import SAMPLES, Released, build
 from toolkit.config import parse_agent
 from toolkit.spec import AgentSpec
@@ -53,14 +53,23 @@ class Outcome:
     reason: str
 
 
-def frail(work: Path, fault: str, timing: Timing, controller: str = "") -> Released:
-    """Build a release that fails by `fault`, or the good old one where that is empty."""
+def frail(
+    work: Path, fault: str, timing: Timing, controller: str = "", *, memory: str | None = None
+) -> Released:
+    """Build a release that fails by `fault`, or the good old one where that is empty.
+
+    `memory` is what its unit lets it have, such as 128M.
+    """
     project = work / (fault or "good")
     shutil.copytree(SAMPLES / "frail", project)
     agent = project / "agent" / "agent.py"
     if fault == "truncated":
         agent.write_bytes(agent.read_bytes()[:1200])
-    return build(_spec(fault, timing, controller), project, project / "dist")
+    spec = _spec(fault, timing, controller)
+    if memory:
+        service = spec.service.model_copy(update={"memory_limit": memory})
+        spec = spec.model_copy(update={"service": service})
+    return build(spec, project, project / "dist")
 
 
 def version_of(fault: str) -> str:
@@ -80,7 +89,7 @@ def _spec(fault: str, timing: Timing, controller: str) -> AgentSpec:
     return AgentSpec.model_validate(data)
 
 
-def answers(host: Host) -> str:
+def answers(host: Reachable) -> str:
     """Give the version that answers on the host, or nothing."""
     ask = f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
     said = host.run(["timeout", "5", "bash", "-c", ask], check=False).stdout
@@ -132,11 +141,11 @@ def _fault(bad: Released) -> str:
     return argv[argv.index("--fault") + 1]
 
 
-def _link(host: Host) -> str:
+def _link(host: Reachable) -> str:
     return host.run(["readlink", "/opt/frail/current"]).stdout.strip().rpartition("/")[2]
 
 
-def state(host: Host) -> Mapping[str, Any]:
+def state(host: Reachable) -> Mapping[str, Any]:
     """Give state.json of the host."""
     found: dict[str, Any] = json.loads(host.read("/opt/frail/state.json"))
     return found

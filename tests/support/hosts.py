@@ -31,9 +31,8 @@ install -d -m 0700 -o operator -g operator /home/operator/.ssh
 install -m 0600 -o operator -g operator /dev/stdin /home/operator/.ssh/authorized_keys
 cat /etc/ssh/ssh_host_ed25519_key.pub
 """
-_RECEIVE = (
-    'umask 077; cat >"$1.part"; chown "$3" "$1.part"; chmod "$2" "$1.part"; mv "$1.part" "$1"'
-)
+# Writes standard input to a file, whole: with the arguments path, mode and owner.
+RECEIVE = 'umask 077; cat >"$1.part"; chown "$3" "$1.part"; chmod "$2" "$1.part"; mv "$1.part" "$1"'
 
 
 class HostFailed(RuntimeError):
@@ -141,7 +140,7 @@ class Host:
         Raises:
             CommandFailed: it could not be written.
         """
-        receive = ["sh", "-e", "-c", _RECEIVE, "sh", dest, f"{mode:04o}", f"{owner}:"]
+        receive = ["sh", "-e", "-c", RECEIVE, "sh", dest, f"{mode:04o}", f"{owner}:"]
         with src.open("rb") as file:
             done = subprocess.run(
                 podman_argv(*exec_args(self.name, receive, user="root", env={})),

@@ -102,7 +102,11 @@ def ensure_image(suite: str, report: Report = to_stderr) -> str:
     Raises:
         CommandFailed: debootstrap, podman or the customisation failed.
     """
-    wanted = recipe(suite)
+    return ensure(recipe(suite), report)
+
+
+def ensure(wanted: ImageRecipe, report: Report = to_stderr) -> str:
+    """Return the tag of the image that a recipe makes; as `ensure_image`."""
     with machine_lock("images"):
         if podman("image", "exists", wanted.tag, check=False).returncode == 0:
             return wanted.tag

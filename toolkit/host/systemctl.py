@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from toolkit.host.accounts import Account
 from toolkit.host.commands import run
 from toolkit.host.errors import CommandFailed, StartFailed
+from toolkit.host.files import sync_folder
 from toolkit.host.manager import Process
 
 # How long a service may take to end: systemd's own limit for it, and some more.
@@ -79,6 +81,17 @@ class Systemctl:
         running = values["ActiveState"] == "active" and values["SubState"] == "running"
         detail = f"{values['ActiveState']} ({values['SubState']}), result {values['Result']}"
         return Process(running, pid or None, int(values["NRestarts"]), detail)
+
+    @staticmethod
+    def sync(folder: Path) -> None:
+        """Put the names in a folder of units on the disk, of what systemctl enabled too.
+
+        systemctl leaves that to the kernel. What agentctl notes next is synced, and may stand on
+        another filesystem: after a power cut it would speak of units that are not there, or those
+        of a trial that has ended would be there again.
+        """
+        for path in (folder, *folder.glob("*.wants"), *folder.glob("*.service.d")):
+            sync_folder(path)
 
     def forget(self, unit: str) -> None:
         """Read the files anew after the unit's were removed, and drop what is known of it."""

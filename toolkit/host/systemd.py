@@ -55,6 +55,7 @@ class Systemd:
             path.parent.mkdir(mode=0o755, exist_ok=True)
             write_if_changed(path, data, 0o644)
         SYSTEM.enable(_unit(installation.service))
+        SYSTEM.sync(UNIT_FOLDER)
 
     def start(self, installation: Installation) -> None:
         """Restart the unit, also one that systemd has given up on."""
@@ -82,6 +83,7 @@ class Systemd:
         drop_in.unlink(missing_ok=True)
         if drop_in.parent.is_dir() and not any(drop_in.parent.iterdir()):
             drop_in.parent.rmdir()
+        SYSTEM.sync(UNIT_FOLDER)
         SYSTEM.forget(unit)
 
 

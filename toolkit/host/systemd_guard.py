@@ -170,6 +170,7 @@ class SystemdGuard:
             path.unlink(missing_ok=True)
         if drop_ins.is_dir() and not any(drop_ins.iterdir()):
             drop_ins.rmdir()
+        self.control.sync(self.folder)
         self.control.ask("systemctl", "daemon-reload")
 
     def _wanted(self, service: str) -> Path:

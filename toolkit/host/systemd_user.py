@@ -67,6 +67,7 @@ class SystemdUser:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         write_if_changed(path, _text(installation), 0o644)
         user_systemctl(installation.account).enable(_unit(installation.service))
+        Systemctl.sync(user_units(installation.account))
 
     def start(self, installation: Installation) -> None:
         """Restart the unit, also one that systemd has given up on."""
@@ -97,6 +98,7 @@ class SystemdUser:
             _wait_for_manager(account)
             control.ask("systemctl", "disable", "--now", "--quiet", unit)
             path.unlink()
+            control.sync(path.parent)
             control.forget(unit)
 
 
