@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.driven import Driven
 from tests.support.hosts import Host
+from tests.support.reachable import Reachable
 from tests.support.releases import Released, tiny
 
 pytestmark = pytest.mark.hosts
@@ -32,7 +33,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     )
 
 
-def state(host: Host) -> dict[str, Any]:
+def state(host: Reachable) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(host.read("/opt/tiny/state.json"))
     return found
 

@@ -180,6 +180,7 @@ def test_a_port_that_is_taken(plain: Released, host: Host, store: StoreServer) -
     """Another program even answers there: its answer must not count for the agent's."""
     put_script(plain, store, host)
     squatter = host.spawn(["python3", "-m", "http.server", "7070", "--bind", "127.0.0.1"])
+    host.run(["sh", "-c", "until curl -fs http://127.0.0.1:7070/ >/dev/null; do sleep 0.1; done"])
     done = install(host)
     assert done.returncode == 30, done.stdout + done.stderr
     assert "did not become healthy within 15 s" in done.stderr

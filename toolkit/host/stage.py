@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import urllib.parse
 from pathlib import Path
 
 from toolkit.host.bring import FULL, bring
 from toolkit.host.errors import DiskFull, UsageError
-from toolkit.host.files import remove_tree, write_atomic
+from toolkit.host.files import remove_tree, sync_filesystem, write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.pythonenv import build_environment
 from toolkit.host.release import PATH, Release, parse_release
@@ -52,7 +51,7 @@ def _stage(request: Request, layout: Layout, say: Say) -> None:
     try:
         bring(request, layout, say)
         _finish(folder, request, say)
-        os.sync()
+        sync_filesystem(layout.home)
         _mark(layout, request)
     except BaseException:
         remove_tree(folder)

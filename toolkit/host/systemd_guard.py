@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.host.errors import CommandFailed
-from toolkit.host.files import write_atomic
+from toolkit.host.files import sync_filesystem, write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 from toolkit.host.systemctl import END_SECONDS, Systemctl
@@ -126,7 +126,8 @@ class SystemdGuard:
         for path, text in self._texts(trial, old, restarts).items():
             write_atomic(path, text.encode(), 0o755 if path == _script(layout) else 0o644)
         self._at_boot(service)
-        os.sync()
+        sync_filesystem(layout.home)
+        sync_filesystem(self.folder)
         self.control.ask("systemctl", "daemon-reload")
         self._restart_timer(service, UNSTARTED, instead_of=EXPIRED)
 
