@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from toolkit.host.console import now, speaking
+from toolkit.host.ending import settle
 from toolkit.host.errors import Busy, NotPermitted, UsageError
 from toolkit.host.history import read_history
 from toolkit.host.layout import Layout
@@ -17,7 +18,6 @@ from toolkit.host.request import Trying
 from toolkit.host.rollback import rollback
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
-from toolkit.host.upgrade import settle
 
 
 def as_install(arguments: argparse.Namespace) -> argparse.Namespace:

@@ -18,6 +18,7 @@ from toolkit.host.accounts import (
     find_account,
     this_account,
 )
+from toolkit.host.ending import settle
 from toolkit.host.errors import AgentctlError, FailedBefore, UsageError
 from toolkit.host.files import (
     make_folder,
@@ -39,7 +40,7 @@ from toolkit.host.stage import read_release, stage
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
 from toolkit.host.trial import read_trial
-from toolkit.host.upgrade import Change, settle, try_out
+from toolkit.host.upgrade import Change, try_out
 
 
 def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ...]:

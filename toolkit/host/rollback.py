@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from toolkit.host.accounts import existing_account
+from toolkit.host.ending import settle
 from toolkit.host.errors import UsageError
 from toolkit.host.holds import refuse_pinned
 from toolkit.host.layout import MARKER, Layout
@@ -15,7 +16,7 @@ from toolkit.host.settings import settings_text
 from toolkit.host.stage import read_release
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
-from toolkit.host.upgrade import Change, settle, try_out
+from toolkit.host.upgrade import Change, try_out
 
 
 def rollback(

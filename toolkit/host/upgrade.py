@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from toolkit.host.accounts import existing_account
+from toolkit.host.ending import REASONS, Ending, known_state, room
 from toolkit.host.errors import AgentctlError, Reverted, StartFailed, Unhealthy
 from toolkit.host.files import point_link
 from toolkit.host.guard import Guard, guard_for
@@ -17,44 +15,26 @@ from toolkit.host.hooks import run_hook
 from toolkit.host.interrupts import held_off
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
-from toolkit.host.managers import MANAGERS
 from toolkit.host.prune import prune
 from toolkit.host.redact import Redactor
 from toolkit.host.request import Say, Trying
 from toolkit.host.settings import secret_values, settings_differ, write_settings
-from toolkit.host.stage import read_release
-from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
 from toolkit.host.trial import (
-    ARMED,
     COMMITTED,
-    REVERTED,
     Trial,
     begin_revert,
-    close_trial,
     commit,
     end_revert,
-    free_reserve,
     open_trial,
     read_trial,
     restore,
     standing,
 )
-from toolkit.host.watch import ROOM, Failed, Terms, heard_before, terms, watch
+from toolkit.host.watch import Failed, Terms, heard_before, terms, watch
 
 Fault = AgentctlError | OSError
 
-# Why a trial ended, where nobody saw more; and whether that was the version's own fault.
-_REASONS = {
-    "failed": ("its process ended more often than it may", True),
-    "unhealthy": ("its health gate did not hold", True),
-    "expired": ("nobody confirmed it in time, since agentctl had been ended", False),
-    "unstarted": ("agentctl had been ended before it was started", False),
-    "rebooted": ("the host was started anew while it was on trial", False),
-    "superseded": ("agentctl had been ended, and the next call asked for something else", False),
-    "interrupted": ("agentctl was interrupted", False),
-    "stopped": ("agentctl could not go on", False),
-}
 # What a call gives as changed.
 CHANGING = ("settings", "switch", "configure", "start")
 # Until here nothing that the running version needs has been touched.
@@ -86,146 +66,6 @@ def try_out(change: Change, say: Say, now: Callable[[], str]) -> tuple[str, ...]
     return _TryOut(change, guard_for(change.manager, change.old.account), say, now).run()
 
 
-def settle(
-    layout: Layout,
-    say: Say,
-    now: Callable[[], str],
-    *,
-    resume: str | None = None,
-    only_note: bool = False,
-) -> None:
-    """Finish or undo a trial that agentctl was cut off from; nothing where there is none.
-
-    A trial that is still open stays so where it is of the version with the SHA-256 `resume`.
-    With `only_note`, a version that systemd has brought back is not looked after any further:
-    systemd starts it only when this has ended.
-    """
-    trial = read_trial(layout)
-    if trial is None:
-        close_trial(layout)
-        return
-    found = standing(layout)
-    if found.word == ARMED and resume == trial.sha256:
-        return
-    state = _state(layout)
-    old = Installation(
-        read_release(layout.release(trial.before)), layout, existing_account(state.user)
-    )
-    manager = MANAGERS[trial.manager]
-    end = _End(trial, old, manager, guard_for(manager, old.account), now)
-    if found.word == COMMITTED:
-        say.step(f"note that {trial.version} was kept")
-        end.keep()
-        return
-    say.step(f"bring {trial.before} back: {trial.version} was on trial")
-    why = found.why or "superseded"
-    if found.word != REVERTED:
-        end.guard.revert(old, why)
-    reason, own = _REASONS.get(why, (why, False))
-    if not (only_note and found.word == REVERTED):
-        end.make_sure()
-    end.give_up(reason, own=own and _room(layout))
-
-
-def _room(layout: Layout) -> bool:
-    found = os.statvfs(layout.home)
-    return found.f_bavail * found.f_frsize >= ROOM
-
-
-def _state(layout: Layout) -> State:
-    state = read_state(layout)
-    if state is None:
-        raise AgentctlError(
-            f"{layout.state} is gone", hint="put it back from a backup, or uninstall the service"
-        )
-    return state
-
-
-@dataclass(frozen=True)
-class _End:
-    """How a trial ends: what is noted, and what of it goes."""
-
-    trial: Trial
-    old: Installation
-    manager: Manager
-    guard: Guard
-    now: Callable[[], str]
-
-    @property
-    def layout(self) -> Layout:
-        return self.old.layout
-
-    def keep(self) -> None:
-        """Note that the version stays, and forget the trial."""
-        trial = self.trial
-        what = {"upgrade": "upgraded", "rollback": "rolled back"}[trial.kind]
-        reason = "it held its health gate for its whole watch window"
-        state = _state(self.layout)
-        failed = {**state.failed}
-        failed.pop(trial.sha256, None)
-        # Who goes to what was gone back from has changed their mind: no word against the other.
-        returns = trial.sha256 in state.failed
-        if trial.kind == "rollback" and state.version == trial.before and not returns:
-            failed[state.sha256] = {
-                "version": trial.before,
-                "reason": "an operator went back from it",
-                "at": self.now(),
-            }
-        kept = replace(
-            state,
-            version=trial.version,
-            sha256=trial.sha256,
-            previous=trial.before,
-            outcome="running",
-            reason=reason,
-            at=self.now(),
-            failed=failed,
-            details=self._details(state),
-        )
-        self._end(kept, Event(kept.at, what, trial.version, reason, trial.before))
-
-    def _details(self, state: State) -> Mapping[str, Any]:
-        """Give what the manager must know of the version that stays, and of what it made before."""
-        release = read_release(self.layout.release(self.trial.version))
-        made = {key: True for key, value in state.details.items() if key[:5] == "made_" and value}
-        new = Installation(release, self.layout, self.old.account)
-        return {**self.manager.foresee(new), **made}
-
-    def give_up(self, reason: str, *, own: bool) -> None:
-        """Note that the old version runs again, and forget the trial."""
-        trial, state = self.trial, _state(self.layout)
-        failed = {**state.failed}
-        if own:
-            fault = {"version": trial.version, "reason": reason, "at": self.now()}
-            failed[trial.sha256] = fault
-        back = replace(
-            state,
-            version=trial.before,
-            sha256=self.layout.staged_sha256(trial.before) or state.sha256,
-            outcome="reverted",
-            reason=f"{trial.version} was tried and taken back: {reason}",
-            at=self.now(),
-            failed=failed,
-        )
-        self._end(back, Event(back.at, "reverted", trial.version, reason, trial.before))
-
-    def _end(self, state: State, event: Event) -> None:
-        free_reserve(self.layout)
-        perform("record", lambda: write_state(self.layout, state))
-        perform("history", lambda: note(self.layout, event, self.trial.began))
-        perform("disarm", lambda: self.guard.disarm(self.layout, self.old.service))
-        perform("close", lambda: close_trial(self.layout))
-
-    def make_sure(self) -> None:
-        """Bring the old version back by hand where a step came in between."""
-        back = self.layout.running_version() == self.trial.before
-        if back and self.manager.configured(self.old):
-            return
-        point_link(self.layout.current, self.layout.release(self.trial.before))
-        self.manager.configure(self.old)
-        self.manager.start(self.old)
-
-
 @dataclass(frozen=True)
 class _TryOut:
     change: Change
@@ -255,7 +95,7 @@ class _TryOut:
         if trial is None:
             self._before_switch()
             trial = self._trial(asked)
-        end = _End(trial, self.old, self.manager, self.guard, self.now)
+        end = Ending(trial, self.old, self.manager, self.guard, self.now)
         steps = self._steps(trial, asked)
         step = "open"
         try:
@@ -273,7 +113,7 @@ class _TryOut:
         self._prune()
         return tuple(name for name in steps if name in CHANGING)
 
-    def _interrupted(self, end: _End, step: str) -> None:
+    def _interrupted(self, end: Ending, step: str) -> None:
         if read_trial(self.layout) is None:
             return
         if self.guard.goes_on:
@@ -289,7 +129,7 @@ class _TryOut:
                 return
             self._undo(end, step, "interrupted")
             end.make_sure()
-            end.give_up(_REASONS["interrupted"][0], own=False)
+            end.give_up(REASONS["interrupted"][0], own=False)
 
     def _trial(self, asked: Terms) -> Trial:
         return Trial(
@@ -349,12 +189,12 @@ class _TryOut:
                 why=standing(self.layout).why,
             )
 
-    def _back(self, end: _End, step: str, error: Fault) -> Fault:
+    def _back(self, end: Ending, step: str, error: Fault) -> Fault:
         """Bring the old version back, and give the error that says so."""
         if read_trial(self.layout) is None:
             return error
         failed = error if isinstance(error, Failed) else None
-        own = failed.own if failed else isinstance(error, StartFailed) and _room(self.layout)
+        own = failed.own if failed else isinstance(error, StartFailed) and room(self.layout)
         reason = str(error).splitlines()[0]
         harmless = self._harmless(end, step)
         with held_off():
@@ -365,11 +205,11 @@ class _TryOut:
             return error
         return self._reverted(reason, failed.log if failed else "", own=own)
 
-    def _harmless(self, end: _End, step: str) -> bool:
+    def _harmless(self, end: Ending, step: str) -> bool:
         """Say whether the old version still runs; not so where an earlier call had switched."""
         return step in _HARMLESS and self.layout.running_version() == end.trial.before
 
-    def _undo(self, end: _End, step: str, why: str) -> None:
+    def _undo(self, end: Ending, step: str, why: str) -> None:
         if self._harmless(end, step):
             begin_revert(self.layout, why)
             restore(self.layout)
@@ -417,7 +257,7 @@ class _TryOut:
     def _prune(self) -> None:
         keep = self.change.trying.keep
         try:
-            perform("prune", lambda: prune(self.layout, _state(self.layout), keep))
+            perform("prune", lambda: prune(self.layout, known_state(self.layout), keep))
         except OSError as error:
             self.say.step(
                 f"old versions could not be removed, which the next upgrade tries: {error}"

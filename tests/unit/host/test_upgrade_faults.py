@@ -17,6 +17,7 @@ from toolkit.host.accounts import this_account
 from toolkit.host.arguments import build_parser
 from toolkit.host.cli import RUNS
 from toolkit.host.console import speaking
+from toolkit.host.ending import settle
 from toolkit.host.errors import (
     AgentctlError,
     CommandFailed,
@@ -37,7 +38,7 @@ from toolkit.host.request import Request, Say, Trying
 from toolkit.host.rollback import rollback
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.trial import Trial, begin_revert, open_trial, read_trial
-from toolkit.host.upgrade import Change, settle, try_out
+from toolkit.host.upgrade import Change, try_out
 from toolkit.host.watch import Failed, terms, watch
 
 OLD, NEW = "1.0", "2.0"
