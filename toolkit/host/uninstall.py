@@ -29,6 +29,11 @@ def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bo
     """
     state = read_state(layout)
     if state is None:
+        if list(layout.home.iterdir()) == [layout.lock]:
+            # An uninstallation that was cut off at its very end.
+            _remove(layout.lock)
+            layout.home.rmdir()
+            return
         raise UsageError(
             f"{layout.home} holds no service that agentctl installed (it has no state.json)",
             hint="name the service's folder with --home",
