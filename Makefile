@@ -43,7 +43,7 @@ lint: setup ## check style, types, the import law, scripts and generated files
 
 .PHONY: crash
 crash: packages setup ## kill agentctl, and the host, at every step of every verb (an hour)
-	CRASH_POINTS=all $(PYTHON) -m pytest tests/e2e/test_crash_on_hosts.py $(ARGS)
+	CRASH_POINTS=all $(PYTHON) -m pytest -m "long or hosts" tests/e2e/test_crash_on_hosts.py $(ARGS)
 
 .PHONY: faults
 faults: packages setup ## eight bad releases in two ways, with real watch windows (an hour)

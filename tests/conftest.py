@@ -11,9 +11,8 @@ settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the machines to `make vm`, which names them: half an hour, where no KVM works."""
-    if "vm" in config.option.markexpr:
-        return
-    left = [item for item in items if item.get_closest_marker("vm")]
+    """Leave the long proofs to the make targets that name them: `make vm`, `make crash`."""
+    proofs = [name for name in ("vm", "long") if name not in config.option.markexpr]
+    left = [item for item in items if any(item.get_closest_marker(name) for name in proofs)]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)

@@ -159,7 +159,7 @@ def test_disk_full(boot_host: BootHost, versions: dict[str, Released]) -> None:
         bench.nothing_left_over()
 
 
-@pytest.mark.skipif(not ALL, reason="long: make crash")
+@pytest.mark.long
 def test_install(bench: Bench, versions: dict[str, Released]) -> None:
     verb = bench.driven.offer(versions[OLD])
     for point in bench.points(verb):
@@ -170,7 +170,7 @@ def test_install(bench: Bench, versions: dict[str, Released]) -> None:
         assert bench.running() == OLD, point
 
 
-@pytest.mark.skipif(not ALL, reason="long: make crash")
+@pytest.mark.long
 def test_rollback(bench: Bench, versions: dict[str, Released]) -> None:
     for version in (OLD, NEW):
         bench.must(bench.driven.offer(versions[version]))
@@ -185,7 +185,7 @@ def test_rollback(bench: Bench, versions: dict[str, Released]) -> None:
         bench.nothing_left_over()
 
 
-@pytest.mark.skipif(not ALL, reason="long: make crash")
+@pytest.mark.long
 def test_uninstall(bench: Bench, versions: dict[str, Released]) -> None:
     verb = bench.driven.offer(versions[OLD])
     bench.must(verb)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import urllib.request
@@ -29,13 +30,17 @@ def demo(*arguments: str, tmp: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def containers() -> str:
-    return podman("ps", "--all", "--format", "{{.Names}}").stdout
+def containers() -> list[str]:
+    """Give the containers, but for those of tests beside this one."""
+    names = podman("ps", "--all", "--format", "{{.Names}}").stdout.splitlines()
+    return [name for name in names if not name.startswith("toolkit-test-")]
 
 
 def agents() -> str:
+    """Give the agents of this machine, but for those in containers."""
+    here = ("--ns", str(os.getpid()), "--nslist", "pid")
     return subprocess.run(
-        ["pgrep", "-af", "glances.*webserver"], capture_output=True, text=True, check=False
+        ["pgrep", "-af", *here, "glances.*webserver"], capture_output=True, text=True, check=False
     ).stdout
 
 

@@ -118,7 +118,7 @@ def test_pm2(host: Host, store: StoreServer, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     folder = f"{released.home}/logs"
     kept = host.run(["sh", "-c", f"cat {folder}/pm2-*.log"], user="root")
-    host.run(["sh", "-c", f"date '+%F %T %:z: planted' >>{folder}/pm2-error-0.log"], user="root")
+    host.run(["sh", "-c", f"date '+%F %T %:z: planted' >>{folder}/pm2-error.log"], user="root")
     done = logs(host, "-n", "1000", home=released.home)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(kept.stdout.splitlines()) + 1

@@ -46,18 +46,17 @@ def fetch(host: Host, folder: Path, *words: str, home: str = "/opt/tiny") -> dic
 def plant(host: Host) -> None:
     """Put secrets into the journal, .env, a drop-in, a credential, the state and the history."""
     lines = "\n".join(line for line, _ in LINES.values())
-    host.run(["tee", "/root/lines"], user="root", input=lines)
+    host.run(["tee", "/srv/lines"], user="root", input=lines)
     drop_in = "/etc/systemd/system/tiny.service.d/secrets.conf"
     environment = "".join(f'Environment="{name}={value}"\n' for name, value in UNIT_SECRETS.items())
     text = (
         f"[Service]\n{environment}LoadCredential=key:/root/credential\n"
-        "ExecStartPre=/bin/cat /root/lines\nExecStartPre=/bin/cat /opt/tiny/.env\n"
+        "ExecStartPre=/bin/cat /srv/lines\nExecStartPre=/bin/cat /opt/tiny/.env\n"
         "ExecStartPre=+/bin/cat /root/credential\n"
     )
     host.run(["sh", "-c", "umask 077; cat >/root/credential"], user="root", input="cr3dential-x")
     host.run(["tee", drop_in], user="root", input=text)
-    host.run(["chmod", "755", "/root"], user="root")
-    host.run(["chmod", "644", "/root/lines"], user="root")
+    host.run(["chmod", "644", "/srv/lines"], user="root")
     state = json.loads(host.read("/opt/tiny/state.json"))
     state |= {"reason": LINES["bearer"][0], "details": {"password": LINES["password"][1]}}
     host.run(["tee", "/opt/tiny/state.json"], user="root", input=json.dumps(state))

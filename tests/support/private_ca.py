@@ -26,6 +26,9 @@ class PrivateCa:
         self.file = folder / "ca.pem"
         builder = _builder(self._name, self._name, self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
+        own = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        builder = builder.add_extension(own, critical=False)
+        builder = builder.add_extension(_USAGE, critical=True)
         self.file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
     def server(self, address: str, name: str = "localhost") -> ssl.SSLContext:
@@ -35,6 +38,9 @@ class PrivateCa:
         names = x509.SubjectAlternativeName([ip, x509.DNSName(name)])
         builder = _builder(_name(address), self._name, key.public_key())
         builder = builder.add_extension(names, critical=False)
+        # Python 3.13 wants to be told which key signed it (RFC 5280, 4.2.1.1).
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
         signed = builder.sign(self._key, hashes.SHA256())
         file = self._folder / "server.pem"
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -42,6 +48,19 @@ class PrivateCa:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         return context
+
+
+_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def _name(text: str) -> x509.Name:

@@ -55,6 +55,7 @@ def as_install(arguments: argparse.Namespace) -> argparse.Namespace:
         "root": root,
         "process_manager": state.manager,
         "user": state.user,
+        "bundle": getattr(arguments, "bundle", None),
         "addresses_stdin": False,
         "settings_stdin": False,
     }

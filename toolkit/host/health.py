@@ -17,6 +17,8 @@ from toolkit.host.release import Health, resolve
 PROBE_SECONDS = 5.0
 ANSWER_BYTES = 1 << 20
 LOG_LINES = 20
+# A process that finds its port taken needs a moment to find that out, and to end.
+SETTLING = 1.0
 # A process without a gate of its own must have lived this long.
 SETTLED = Health("none", (), timeout=30, interval=1.0)
 SETTLED_LOOKS = 5
@@ -33,13 +35,14 @@ def wait_until_healthy(
     gate = installation.release.health or SETTLED
     wanted = 2 if gate.target else SETTLED_LOOKS
     deadline = time.monotonic() + gate.timeout
-    held, pid = 0, None
+    held, pid, since = 0, None, time.monotonic()
     while True:
         process = manager.process(installation)
         fault = look(gate, process, installation)
         same = fault is None and process.pid == pid
         held, pid = (held + 1 if same else int(fault is None)), process.pid
-        if held >= wanted:
+        since = since if same else time.monotonic()
+        if held >= wanted and time.monotonic() - since >= SETTLING:
             return
         if time.monotonic() > deadline:
             raise _unhealthy(manager, installation, gate, fault or "its process kept changing")

@@ -17,7 +17,7 @@ from toolkit.host.errors import CommandFailed
 from toolkit.host.files import sync_filesystem, write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
-from toolkit.host.systemctl import END_SECONDS, Systemctl
+from toolkit.host.systemctl import Systemctl
 from toolkit.host.trial import REVERTED, REVERTING, Trial, kept, read_trial, standing
 
 FAILED = "failed"
@@ -25,6 +25,8 @@ EXPIRED = "expired"
 UNSTARTED = "unstarted"
 REBOOTED = "rebooted"
 REVERT_SECONDS = 60.0
+# With the time to become healthy and the window, enough for an old version that ends slowly.
+ENDING = 20
 # What a drop-in of the trial sorts after: the host's own.
 _DROP_IN = "90-trial.conf"
 _WAS = ".was"
@@ -218,7 +220,7 @@ class SystemdGuard:
 
     def _times(self, trial: Trial) -> dict[str, int]:
         """Give the two times, in seconds: until it is started, the old version may need to end."""
-        return {EXPIRED: trial.seconds, UNSTARTED: max(trial.seconds, round(END_SECONDS))}
+        return {EXPIRED: trial.seconds, UNSTARTED: trial.seconds + ENDING}
 
     def _script_text(self, trial: Trial, old: Installation) -> str:
         layout, service = old.layout, old.service
