@@ -1,3 +1,4 @@
+import re
 import tomllib
 from pathlib import Path
 
@@ -194,6 +195,15 @@ def test_the_example_is_valid_and_names_every_key() -> None:
     for kind, model in MODELS.items():
         used = {key for table in tables if table["type"] == kind for key in table}
         assert used >= set(model.model_fields) - {"prefix"}
+
+
+def test_the_example_signs_nothing_until_it_is_told_to() -> None:
+    text = (ROOT / "toolkit.example.toml").read_text(encoding="utf-8")
+    assert parse(text).trust is None
+    told = re.sub(r"^#(?=\S)", "", text, flags=re.MULTILINE)
+    trust = parse(told).trust
+    assert trust is not None
+    assert trust.signers("glances") == ("file:keys/glances-1.pem",)
 
 
 def test_the_guide_names_every_key_and_variable() -> None:
