@@ -143,6 +143,8 @@ def test_a_bad_version_goes_and_is_not_tried_again(
     stays = request(versions["1.0.0"], home)
     assert install(stays, SILENT, now) == ()
     assert_runs(stays)
+    # That nothing had to be done is no event.
+    assert [event.what for event in read_history(Layout(home))] == ["installed", "reverted"]
 
 
 @pytest.mark.parametrize("step", TRIAL_STEPS)

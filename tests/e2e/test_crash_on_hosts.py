@@ -92,7 +92,7 @@ class Bench:
             ["sh", "-c", f"ls -d {HOME}/trial {HOME}/.trial.new /etc/systemd/system/*/*tiny-revert*"
              " /etc/systemd/system/*tiny-revert* /etc/systemd/system/*.was"
              " /etc/systemd/system/tiny.service.d/*.was"
-             " /etc/systemd/system/tiny.service.d/90-trial.conf"],
+             " /etc/systemd/system/tiny.service.d/zz-trial.conf"],
             check=False,
         )  # fmt: skip
         assert found.stdout == ""

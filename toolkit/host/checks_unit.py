@@ -27,7 +27,7 @@ _PROPERTIES = (
     "LoadState",
 )
 # What agentctl itself writes beside a unit.
-_OWN = ("10-host.conf", "90-trial.conf")
+_OWN = ("10-host.conf", "zz-trial.conf")
 _MARK = "# Written by agentctl"
 _RESULTS = {
     "exit-code": "its program ended with an error",

@@ -1,4 +1,4 @@
-"""Installs a release: looks at what is there, decides the steps, does just those.
+"""Installs a release: at once where nothing runs yet, else on trial.
 
 Each step can be done again, and leaves the host so that the next run can go on from it.
 """
@@ -6,10 +6,8 @@ Each step can be done again, and leaves the host so that the next run can go on 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from toolkit.host.accounts import (
     Account,
@@ -18,24 +16,17 @@ from toolkit.host.accounts import (
     find_account,
     this_account,
 )
+from toolkit.host.activate import Activation
 from toolkit.host.ending import settle
-from toolkit.host.errors import AgentctlError, FailedBefore, UsageError
-from toolkit.host.files import (
-    make_folder,
-    point_link,
-    unfinished,
-    write_if_changed,
-)
-from toolkit.host.health import wait_until_healthy
-from toolkit.host.history import Event, note
+from toolkit.host.errors import FailedBefore, UsageError
+from toolkit.host.files import make_folder, unfinished, write_if_changed
 from toolkit.host.holds import refuse_pinned
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
-from toolkit.host.managers import MANAGERS, manager_for
-from toolkit.host.plan import CHECKS, Facts, plan
+from toolkit.host.managers import manager_for
 from toolkit.host.release import Release, default_home
 from toolkit.host.request import Request, Say
-from toolkit.host.settings import settings_differ, settings_text, write_settings
+from toolkit.host.settings import settings_text
 from toolkit.host.stage import read_release, stage
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
@@ -73,7 +64,8 @@ def _activate(
 ) -> tuple[str, ...]:
     former = _former(request, installation)
     if former is None:
-        return _Work(request, installation, manager, say, now).activate()
+        before = read_state(installation.layout) or _first_state(request, now())
+        return Activation(request, installation, manager, before, say, now).activate()
     change = Change(
         kind="upgrade",
         old=former,
@@ -199,146 +191,3 @@ def _account(request: Request, release: Release, layout: Layout) -> Account:
             write_state(layout, replace(state, created_user=True, user=name))
         account = create_account(name, layout.home)
     return account
-
-
-@dataclass
-class _Progress:
-    """How far an installation is: which manager has the service now, and what it must be told.
-
-    The former manager keeps the service until it was left, however often that takes.
-    """
-
-    before: State
-
-    def __post_init__(self) -> None:
-        self.manager = self.before.manager
-        self.details: Mapping[str, Any] = self.before.details
-
-
-@dataclass(frozen=True)
-class _Work:
-    """An installation under way; each step of the plan is a method."""
-
-    request: Request
-    installation: Installation
-    manager: Manager
-    say: Say
-    now: Callable[[], str]
-
-    @property
-    def layout(self) -> Layout:
-        return self.installation.layout
-
-    def activate(self) -> tuple[str, ...]:
-        before = read_state(self.layout) or _first_state(self.request, self.now())
-        self._folders()
-        settings = settings_text(self.installation, self.request.settings)
-        steps = plan(self.request.version, self.request.manager, self._facts(before, settings))
-        progress = _Progress(before)
-        actions: dict[str, Callable[[], None]] = {
-            "leave": lambda: self._leave(progress),
-            "settings": lambda: write_settings(self.installation, self.manager.name, settings),
-            "switch": self._switch,
-            "configure": lambda: self._configure(progress),
-            "start": lambda: self.manager.start(self.installation),
-            "health": self._health,
-        }
-        changing = tuple(step for step in steps if step not in CHECKS)
-        try:
-            for step in steps:
-                self.say.step(self._wording(step))
-                if step in changing:
-                    self._record(progress, "installing", f"{step} is under way")
-                perform(step, actions[step])
-        except (AgentctlError, OSError) as error:
-            # The fault itself matters more than that it could not be noted on a full disk.
-            with suppress(OSError):
-                self._record(progress, "failed", str(error).splitlines()[0])
-                self._note("failed", str(error).splitlines()[0])
-            raise
-        if changing or before.outcome != "running":
-            self._record(progress, "running", "its health gate held")
-            self._note(
-                "changed" if "switch" not in changing else "installed", "its health gate held"
-            )
-        return changing
-
-    def _note(self, what: str, reason: str) -> None:
-        note(self.layout, Event(self.now(), what, self.request.version, reason))
-
-    def _wording(self, step: str) -> str:
-        service, version, manager = (
-            self.installation.service,
-            self.request.version,
-            self.manager.name,
-        )
-        return {
-            "leave": "take the service from its former process manager",
-            "settings": f"write {self.layout.env}",
-            "switch": f"switch {self.layout.current} to {version}",
-            "configure": f"set {service} up in {manager}",
-            "start": f"start {service}",
-            "health": f"wait until {service} is healthy",
-        }[step]
-
-    def _folders(self) -> None:
-        for folder in (self.layout.logs, self.layout.workspace):
-            make_folder(folder, 0o750, self.installation.account)
-
-    def _facts(self, before: State, settings: str) -> Facts:
-        version = self.layout.running_version()
-        configured = version == self.request.version and self.manager.configured(self.installation)
-        running = configured and self.manager.process(self.installation).running
-        return Facts(
-            version=version,
-            manager=before.manager if version is not None else None,
-            interrupted=before.outcome not in ("running", "reverted"),
-            settings_differ=settings_differ(self.installation, self.manager.name, settings),
-            configured=configured,
-            running=running,
-        )
-
-    def _leave(self, progress: _Progress) -> None:
-        former = MANAGERS[progress.manager]
-        former.remove(self.layout, progress.before.service, progress.details)
-        progress.manager, progress.details = self.manager.name, {}
-
-    def _switch(self) -> None:
-        point_link(self.layout.current, self.layout.release(self.request.version))
-
-    def _configure(self, progress: _Progress) -> None:
-        """Configure the manager; what it is about to make is noted first, to be taken away later.
-
-        What an earlier run made is still ours, though this one finds it there.
-        """
-        made = {
-            key: True
-            for key, value in progress.details.items()
-            if key.startswith("made_") and value
-        }
-        progress.manager = self.manager.name
-        progress.details = {**self.manager.foresee(self.installation), **made}
-        self._record(progress, "installing", "configure is under way")
-        self.manager.configure(self.installation)
-
-    def _health(self) -> None:
-        wait_until_healthy(self.manager, self.installation, self.say.step)
-
-    def _record(self, progress: _Progress, outcome: str, reason: str) -> None:
-        before = progress.before
-        version = self.request.version
-        state = replace(
-            before,
-            version=version,
-            manager=progress.manager,
-            user=self.installation.account.name,
-            sha256=self.request.source.sha256,
-            outcome=outcome,
-            reason=reason,
-            at=self.now(),
-            previous=before.version if before.version != version else before.previous,
-            details=progress.details,
-            store=self.request.store,
-            channel=self.request.channel,
-        )
-        write_state(self.layout, state)

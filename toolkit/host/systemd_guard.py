@@ -27,8 +27,8 @@ REBOOTED = "rebooted"
 REVERT_SECONDS = 60.0
 # With the time to become healthy and the window, enough for an old version that ends slowly.
 ENDING = 20
-# What a drop-in of the trial sorts after: the host's own.
-_DROP_IN = "90-trial.conf"
+# It sorts after the host's own drop-in, and after what an operator writes (override.conf).
+_DROP_IN = "zz-trial.conf"
 _WAS = ".was"
 _LONG = 86_400
 
