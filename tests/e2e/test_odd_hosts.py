@@ -91,3 +91,19 @@ def test_a_version_that_ends_with_an_error_costs_the_next_one_nothing(
     must(driven, driven.offer(make("1.0.0", exec=["/bin/sh", "-c", FAILING])))
     must(driven, driven.offer(make("1.1.0")))
     assert healthy(driven) == "1.1.0"
+
+
+def test_an_operators_drop_in_lifts_no_limit_of_a_trial(driven: Driven, make: Make) -> None:
+    """Else a version that ends again and again would be restarted until its time is over."""
+    old, bad = driven.offer(make("1.0.0")), driven.offer(make("1.1.0", exec=["/bin/false"]))
+    must(driven, old)
+    driven.host.run(["mkdir", "-p", f"{UNIT}.d"], user="root")
+    lifting = "[Unit]\nStartLimitIntervalSec=0\n"
+    driven.host.run(["tee", f"{UNIT}.d/override.conf"], user="root", input=lifting)
+    driven.host.run(["systemctl", "daemon-reload"], user="root")
+    done = driven.run([*bad, "--watch", "40"])
+    assert done.returncode == 31, done.stdout + done.stderr
+    said = driven.host.run(["journalctl", "-u", "tiny-revert@failed.service"], user="root").stdout
+    assert "Finished tiny-revert@failed.service" in said  # systemd saw it, by its own limit
+    assert healthy(driven) == "1.0.0"
+    assert driven.host.read(f"{UNIT}.d/override.conf") == lifting
