@@ -120,3 +120,6 @@ def run_settle(arguments: argparse.Namespace) -> int:
         resume = trial.sha256 if trial else None
         settle(layout, speaking(quiet=False), now, resume=resume, only_note=True)
     return 0
+
+
+RUNS = {"rollback": run_rollback, "history": run_history, "settle": run_settle}

@@ -11,7 +11,7 @@ from toolkit.host.manager import Installation, Manager
 from toolkit.host.systemd import SYSTEM, UNIT_FOLDER, Systemd
 from toolkit.host.systemd_guard import SystemdGuard
 from toolkit.host.systemd_user import SystemdUser, user_systemctl, user_units
-from toolkit.host.trial import Trial, begin_revert, end_revert, restore
+from toolkit.host.trial import DISTURBED, HALTED, Trial, begin_revert, end_revert, restore
 
 
 class Guard(Protocol):
@@ -52,8 +52,8 @@ class OwnGuard:
         """Do nothing: nobody else counts."""
 
     def revert(self, old: Installation, why: str) -> None:
-        """Put back what stood before, and start it."""
-        begin_revert(old.layout, why)
+        """Put back what stood before, and start it, also where somebody stopped the new one."""
+        begin_revert(old.layout, DISTURBED if why == HALTED else why)
         restore(old.layout)
         self.manager.configure(old)
         self.manager.start(old)

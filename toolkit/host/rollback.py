@@ -8,6 +8,7 @@ from toolkit.host.accounts import existing_account
 from toolkit.host.ending import settle
 from toolkit.host.errors import UsageError
 from toolkit.host.holds import refuse_pinned
+from toolkit.host.known import known_release
 from toolkit.host.layout import MARKER, Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import manager_for
@@ -43,12 +44,14 @@ def rollback(
             f"{version} is not on this host; these are: {', '.join(_staged(layout))}",
             hint="name one of them, or install it by its install script",
         )
-    new = _installation(layout, state, version)
+    account = existing_account(state.user)
+    new = Installation(read_release(layout.release(version)), layout, account)
+    old = Installation(known_release(layout, state, running, new.release), layout, account)
     manager = manager_for(state.manager, new.release)
     manager.require(new)
     change = Change(
         kind="rollback",
-        old=_installation(layout, state, running),
+        old=old,
         new=new,
         manager=manager,
         sha256=sha256,
@@ -80,8 +83,3 @@ def _previous(layout: Layout, state: State) -> str:
 
 def _staged(layout: Layout) -> list[str]:
     return sorted(path.parent.name for path in layout.releases.glob(f"*/{MARKER}"))
-
-
-def _installation(layout: Layout, state: State, version: str) -> Installation:
-    release = read_release(layout.release(version))
-    return Installation(release, layout, existing_account(state.user))

@@ -12,10 +12,10 @@ from toolkit.host.accounts import existing_account
 from toolkit.host.errors import UsageError
 from toolkit.host.health import SETTLED, look
 from toolkit.host.history import WISHES, read_history
+from toolkit.host.known import known_release
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
-from toolkit.host.managers import MANAGERS
-from toolkit.host.stage import read_release
+from toolkit.host.managers import manager_called
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
 
@@ -76,9 +76,9 @@ def _since(pid: int | None) -> str | None:
 
 
 def _live(layout: Layout, state: State, running: str) -> dict[str, Any]:
-    release = read_release(layout.release(running))
+    release = known_release(layout, state, running)
     installation = Installation(release, layout, existing_account(state.user))
-    process = MANAGERS[state.manager].process(installation)
+    process = manager_called(state.manager).process(installation)
     fault = look(release.health or SETTLED, process, installation)
     return {
         "since": _since(process.pid),

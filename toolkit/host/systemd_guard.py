@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.host.errors import CommandFailed
-from toolkit.host.files import sync_filesystem, write_atomic
+from toolkit.host.files import copy_whole, sync_filesystem, write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 from toolkit.host.systemctl import Systemctl
@@ -27,6 +27,10 @@ REBOOTED = "rebooted"
 REVERT_SECONDS = 60.0
 # With the time to become healthy and the window, enough for an old version that ends slowly.
 ENDING = 20
+# How long an old version may take to end (systemd's own limit is 90 s), and agentctl to say that
+# the other was started; all in seconds.
+LONG_END = 150
+GRACE = 5
 # It sorts after the host's own drop-in, and after what an operator writes (override.conf).
 _DROP_IN = "zz-trial.conf"
 _WAS = ".was"
@@ -44,7 +48,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 ExecStart=/bin/sh {script} %i
 ExecStartPost=-{agentctl} settle
-TimeoutStartSec=60
+TimeoutStartSec={most}
 
 [Install]
 WantedBy={target}
@@ -79,11 +83,42 @@ _SCRIPT = """\
 # files that stand ready, so that it works on a full disk; it may be run again at any point.
 set -eu
 cd {trial}
+shown() {{
+  {systemctl} show --property="$1" --value {service}.service
+}}
+if [ "$1" = unstarted ]; then # the old version may still be ending, and the other was not begun
+  n=0
+  while [ "$(shown ActiveState)" = deactivating ] && [ "$n" -lt {long_end} ]; do
+    sleep 1
+    n=$((n + 1))
+  done
+  # Then agentctl, if it lives, has the time to keep it run from its start.
+  [ "$n" = 0 ] || sleep {grace}
+  if [ "$n" != 0 ] && {systemctl} is-active --quiet {service}-revert@expired.timer; then
+    exit 0
+  fi
+fi
 exec 9<.
 flock 9
 # A unit that is about to be started: it was the old version that ended with an error.
-if [ "$1" = failed ] && [ -n "$({systemctl} show --property=Job --value {service}.service)" ]; then
+if [ "$1" = failed ] && [ -n "$(shown Job)" ]; then
   exit 0
+fi
+why() {{
+  case "$1" in
+    failed) # by itself only when restarted too often: else somebody stopped or restarted it
+      restarts=$(shown NRestarts)
+      [ "${{restarts:-{starts}}}" -ge {starts} ] || set -- disturbed
+      ;;
+    expired) # at rest, though systemd would start it again for ever: somebody stopped it
+      stands=$(shown Restart)-$(shown ActiveState)-$(shown Job)
+      [ "$stands" != always-inactive- ] || set -- halted
+      ;;
+  esac
+  printf '%s' "$1"
+}}
+if [ -e armed ]; then
+  set -- "$(why "$1")"
 fi
 set -- reverting-* "$1"
 if [ ! -e "$1" ]; then
@@ -102,7 +137,7 @@ rm -f {drop_in}
 sync
 {systemctl} daemon-reload
 {systemctl} reset-failed {service}.service || true
-if [ -e {unit} ]; then # else none stood there before, either
+if [ "$1" != reverting-halted ] && [ -e {unit} ]; then # no unit: none stood there before, either
   {systemctl} --no-block restart {service}.service
 fi
 mv -T "$1" "reverted-${{1#reverting-}}"
@@ -203,11 +238,12 @@ class SystemdGuard:
             "script": _script(layout),
             "agentctl": layout.agentctl,
             "long": _LONG,
+            "most": LONG_END + GRACE + round(REVERT_SECONDS),
             # The first start is one, too.
             "starts": restarts + 1,
         }
         return {
-            _script(layout): self._script_text(trial, old),
+            _script(layout): self._script_text(trial, old, restarts),
             self.folder / f"{service}-revert@.service": _UNIT.format(**values),
             **{
                 self.folder / f"{service}-revert@{name}.timer": _TIMER.format(
@@ -222,7 +258,7 @@ class SystemdGuard:
         """Give the two times, in seconds: until it is started, the old version may need to end."""
         return {EXPIRED: trial.seconds, UNSTARTED: trial.seconds + ENDING}
 
-    def _script_text(self, trial: Trial, old: Installation) -> str:
+    def _script_text(self, trial: Trial, old: Installation, restarts: int) -> str:
         layout, service = old.layout, old.service
         files = [_back(path, place) for path, place in kept(layout)]
         files += [_back(_was(path), path) for path in self._replaced(service)]
@@ -236,6 +272,9 @@ class SystemdGuard:
             before=trial.before,
             version=trial.version,
             service=service,
+            starts=restarts + 1,
+            long_end=LONG_END,
+            grace=GRACE,
             files="\n".join(files),
             systemctl=shlex.join(["systemctl", *self.control.scope]),
             **{name: shlex.quote(str(path)) for name, path in quoted.items()},
@@ -259,6 +298,6 @@ def _was(path: Path) -> Path:
 
 
 def _keep(path: Path) -> None:
-    """Give the file a second name, which stays when the first is written anew."""
+    """Copy the file, so that the copy stays as it is whoever writes to the first."""
     if path.exists() and not _was(path).exists():
-        os.link(path, _was(path))
+        copy_whole(path, _was(path))
