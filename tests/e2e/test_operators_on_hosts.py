@@ -23,7 +23,8 @@ FAILING = "trap 'exit 143' TERM; /usr/bin/python3 {current}/agent.py & wait"
 SLOW = "trap : TERM; /usr/bin/python3 {current}/agent.py & wait; sleep 55"
 LEFT = (
     "ls -d /opt/tiny/trial /opt/tiny/.trial.new /etc/systemd/system/*/*tiny-revert*"
-    " /etc/systemd/system/*tiny-revert* /etc/systemd/system/*.was"
+    " /etc/systemd/system/*tiny-revert* /etc/systemd/system/*tiny-settle*"
+    " /etc/systemd/system/*.was"
     " /etc/systemd/system/tiny.service.d/zz-trial.conf 2>/dev/null"
 )
 Make = Callable[..., Released]
@@ -195,3 +196,19 @@ def test_a_connection_that_is_lost_in_mid_trial(
     assert (version_on(driven), stands(driven)) == (NEW if kept else OLD, "active")
     assert (state(driven)["version"], state(driven)["failed"]) == (version_on(driven), {})
     must(driven, ["status", "--home", "/opt/tiny"])
+
+
+def test_under_direct_systemd_has_a_trial_ended_that_nobody_watches(host: Host, make: Make) -> None:
+    driven = Driven.on(host, "tiny", "direct")
+    old, new = driven.offer(make(OLD)), driven.offer(make(NEW))
+    must(driven, old)
+    assert driven.killed("after:start", [*new, "--watch", "1"])
+    assert version_on(driven) == NEW
+    wait_for(lambda: version_on(driven) == OLD)
+    wait_for_end(driven)
+    must(driven, ["status", "--home", "/opt/tiny"])
+    assert "nobody confirmed it in time" in state(driven)["reason"]
+    assert state(driven)["failed"] == {}
+    must(driven, new)
+    assert state(driven)["version"] == NEW
+    wait_for_end(driven)

@@ -26,7 +26,11 @@ INTERRUPTED = 130
 UNWELL = 3
 LINES = 100
 WIDTH = 100
-_OUTCOMES = {"running": "succeeded", "installing": "is under way, or was cut off"}
+_OUTCOMES = {
+    "running": "succeeded",
+    "installing": "is under way, or was cut off",
+    "not tried": "was not tried",
+}
 
 
 def _logs(arguments: argparse.Namespace) -> int:

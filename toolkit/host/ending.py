@@ -50,28 +50,31 @@ REASONS = {
 }
 
 
-def settle(
-    layout: Layout,
-    say: Say,
-    now: Callable[[], str],
-    *,
-    resume: str | None = None,
-    only_note: bool = False,
-) -> None:
-    """Finish or undo a trial that agentctl was cut off from; nothing where there is none.
+@dataclass(frozen=True)
+class Settling:
+    """What is to become of a trial that is still open.
 
-    A trial that is still open stays so where it is of the version with the SHA-256 `resume`.
-    With `only_note`, a version that systemd has brought back is not looked after any further:
-    systemd starts it only when this has ended. Nor is what is left to do for a kept one done then.
+    It stays open where it is of the version with the SHA-256 `resume`; else it ends, for the reason
+    `why`. With `only_note`, a version that systemd has brought back is not looked after any
+    further: systemd starts it only when this has ended. Nor is then done what is left to do.
     """
+
+    resume: str | None = None
+    only_note: bool = False
+    why: str = "superseded"
+
+
+def settle(layout: Layout, say: Say, now: Callable[[], str], how: Settling | None = None) -> None:
+    """Finish or undo a trial that agentctl was cut off from; nothing where there is none."""
+    how = how or Settling()
     trial = read_trial(layout)
     if trial is None:
         close_trial(layout)
-        if not only_note:
+        if not how.only_note:
             tidy(layout, say, now)
         return
     found = standing(layout)
-    if found.word == ARMED and resume == trial.sha256:
+    if found.word == ARMED and how.resume == trial.sha256:
         return
     state = known_state(layout)
     like = known_release(layout, state, trial.version)
@@ -83,15 +86,15 @@ def settle(
     if found.word == COMMITTED:
         say.step(f"note that {trial.version} was kept")
         end.keep()
-        if not only_note:
+        if not how.only_note:
             tidy(layout, say, now)
         return
     say.step(f"bring {trial.before} back: {trial.version} was on trial")
-    why = found.why or "superseded"
+    why = found.why or how.why
     if found.word != REVERTED:
         end.guard.revert(old, why)
     reason, own = REASONS.get(why, (why, False))
-    if not (only_note and found.word == REVERTED):
+    if not (how.only_note and found.word == REVERTED):
         end.make_sure()
     end.give_up(reason, own=own and room(layout))
 

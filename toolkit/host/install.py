@@ -17,7 +17,7 @@ from toolkit.host.accounts import (
     this_account,
 )
 from toolkit.host.activate import Activation
-from toolkit.host.ending import settle
+from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import FailedBefore, UsageError
 from toolkit.host.files import make_folder, unfinished, write_if_changed
 from toolkit.host.holds import refuse_pinned
@@ -45,7 +45,7 @@ def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ..
     """
     layout = Layout(request.home)
     perform("prepare", lambda: _prepare(request, layout, now))
-    settle(layout, say, now, resume=request.source.sha256)
+    settle(layout, say, now, Settling(resume=request.source.sha256))
     refuse_pinned(layout, request.version)
     refuse_failed(request, layout)
     staged = perform("stage", lambda: stage(request, layout, say))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from toolkit.host.accounts import existing_account
-from toolkit.host.ending import settle
+from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import UsageError
 from toolkit.host.holds import refuse_pinned
 from toolkit.host.known import known_release
@@ -30,7 +30,8 @@ def rollback(
     """
     state = _installed(layout)
     trial = read_trial(layout)
-    settle(layout, say, now, resume=trial.sha256 if trial and trial.kind == "rollback" else None)
+    resume = trial.sha256 if trial and trial.kind == "rollback" else None
+    settle(layout, say, now, Settling(resume=resume))
     state = read_state(layout) or state
     trial = read_trial(layout)
     version = to or (trial.version if trial else _previous(layout, state))

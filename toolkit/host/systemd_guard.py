@@ -27,10 +27,6 @@ REBOOTED = "rebooted"
 REVERT_SECONDS = 60.0
 # With the time to become healthy and the window, enough for an old version that ends slowly.
 ENDING = 20
-# How long an old version may take to end (systemd's own limit is 90 s), and agentctl to say that
-# the other was started; all in seconds.
-LONG_END = 150
-GRACE = 5
 # It sorts after the host's own drop-in, and after what an operator writes (override.conf).
 _DROP_IN = "zz-trial.conf"
 _WAS = ".was"
@@ -48,7 +44,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 ExecStart=/bin/sh {script} %i
 ExecStartPost=-{agentctl} settle
-TimeoutStartSec={most}
+TimeoutStartSec=60
 
 [Install]
 WantedBy={target}
@@ -86,24 +82,19 @@ cd {trial}
 shown() {{
   {systemctl} show --property="$1" --value {service}.service
 }}
-if [ "$1" = unstarted ]; then # the old version may still be ending, and the other was not begun
-  n=0
-  while [ "$(shown ActiveState)" = deactivating ] && [ "$n" -lt {long_end} ]; do
-    sleep 1
-    n=$((n + 1))
-  done
-  # Then agentctl, if it lives, has the time to keep it run from its start.
-  [ "$n" = 0 ] || sleep {grace}
-  if [ "$n" != 0 ] && {systemctl} is-active --quiet {service}-revert@expired.timer; then
-    exit 0
-  fi
-fi
 exec 9<.
 flock 9
-# A unit that is about to be started: it was the old version that ended with an error.
-if [ "$1" = failed ] && [ -n "$(shown Job)" ]; then
-  exit 0
-fi
+case "$1" in
+  failed) # a unit that is about to be started: it was the old version that ended with an error
+    [ -z "$(shown Job)" ] || exit 0
+    ;;
+  unstarted) # the same: the old version took its time to end, and that of the other begins now
+    if [ -n "$(shown Job)" ]; then
+      {systemctl} --no-block restart {service}-revert@unstarted.timer
+      exit 0
+    fi
+    ;;
+esac
 why() {{
   case "$1" in
     failed) # by itself only when restarted too often: else somebody stopped or restarted it
@@ -238,7 +229,6 @@ class SystemdGuard:
             "script": _script(layout),
             "agentctl": layout.agentctl,
             "long": _LONG,
-            "most": LONG_END + GRACE + round(REVERT_SECONDS),
             # The first start is one, too.
             "starts": restarts + 1,
         }
@@ -273,8 +263,6 @@ class SystemdGuard:
             version=trial.version,
             service=service,
             starts=restarts + 1,
-            long_end=LONG_END,
-            grace=GRACE,
             files="\n".join(files),
             systemctl=shlex.join(["systemctl", *self.control.scope]),
             **{name: shlex.quote(str(path)) for name, path in quoted.items()},

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.tried import NEW, OLD, SILENT, Fake, change, noted, now, release, state, trial
 from toolkit.host.cli import main
-from toolkit.host.ending import settle
+from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import CommandFailed, PutAside, Reverted, TooOld
 from toolkit.host.history import read_history
 from toolkit.host.layout import Layout
@@ -309,7 +309,7 @@ def test_what_is_left_when_a_version_was_kept_is_done_by_the_next_call(
         path = layout.trial / "trial.json"
         path.write_text(json.dumps({"schema": 1, **opened.__dict__}), "utf-8")
         commit(layout)
-    settle(layout, SILENT, now, only_note=True)
+    settle(layout, SILENT, now, Settling(only_note=True))
     assert not (layout.home / "hooked").exists()
     for _ in range(2):
         settle(layout, SILENT, now)

@@ -175,6 +175,8 @@ CASES = [
     Case("expired", {**ALWAYS, "ActiveState": "inactive", "Job": "7"}, "expired"),
     Case("expired", {"Restart": "no", "ActiveState": "inactive"}, "expired"),
     Case("unstarted", {**ALWAYS, "ActiveState": "inactive"}, "unstarted"),
+    Case("unstarted", {"Job": "7"}, "", started=False),
+    Case("failed", {"NRestarts": "2", "Job": "7"}, "", started=False),
     Case("halted", {}, "halted", started=False),
 ]
 
@@ -187,8 +189,9 @@ def test_the_script_tells_what_somebody_did_from_what_the_version_did(
     for name, value in case.shown.items():
         (tmp_path / f"--property={name}").write_text(f"{value}\n", "utf-8")
     assert run_script(script, case.why) == 0
-    assert standing(layout) == Standing("reverted", case.ended)
-    assert layout.running_version() == "1.0"
+    ended = Standing("reverted", case.ended) if case.ended else Standing("armed")
+    assert standing(layout) == ended
+    assert layout.running_version() == ("1.0" if case.ended else "2.0")
     calls = (tmp_path / "calls").read_text("utf-8")
     assert ("--no-block restart tiny.service" in calls) == case.started
 
