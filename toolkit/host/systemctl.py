@@ -98,9 +98,11 @@ class Systemctl:
         if enabled in _DISABLED:
             return enabled
         ask = ("show", unit, "--property=ActiveState", "--property=Job")
-        found = self.ask("systemctl", *ask).splitlines()
+        shown = self.ask("systemctl", *ask)
+        found = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
         # One that waits to be started has a job.
-        return "stopped" if found == ["ActiveState=inactive"] else None
+        rests = found.get("ActiveState") == "inactive" and not found.get("Job")
+        return "stopped" if rests else None
 
     def _shuts_down(self) -> bool:
         """Say whether all units are being stopped, with the host."""
