@@ -232,7 +232,7 @@ def test_what_somebody_stopped_or_disabled_stays_so(host: Host, project: Project
         assert (enabled, active) == ("disabled" if word == "disabled" else "enabled", "inactive")
         assert version_on(host) == "1.0.0"
         assert host.run(["ls", "/opt/tiny/releases"]).stdout.split() == ["1.0.0"]
-    assert agentctl(host, "history").count("not tried") == 2
+    assert agentctl(host, "history").count("1.1.0 was not tried") == 2
     host.run(["systemctl", "enable", "--now", "tiny"], user="root")
     look(host)
     assert version_on(host) == "1.1.0"

@@ -6,7 +6,7 @@ import urllib.parse
 from pathlib import Path
 
 from toolkit.host.bring import FULL, bring
-from toolkit.host.errors import DiskFull, UsageError
+from toolkit.host.errors import BadRelease, DiskFull, UsageError
 from toolkit.host.files import remove_tree, sync_filesystem, write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.pythonenv import build_environment
@@ -25,9 +25,13 @@ def stage(request: Request, layout: Layout, say: Say) -> bool:
     Raises UsageError where that version is there from other bytes.
     """
     staged = layout.staged_sha256(request.version)
-    if staged == request.source.sha256:
+    if staged == request.source.sha256 and not _damaged(layout, request.version):
         return False
-    if staged is not None:
+    if staged == request.source.sha256:
+        # First the marker: what is left of a removal that was cut off counts for nothing.
+        layout.release(request.version).chmod(0o755)
+        layout.marker(request.version).unlink()
+    elif staged is not None:
         raise UsageError(
             f"{request.name} {request.version} is here already, from other bytes "
             f"({staged[:12]}, not {request.source.sha256[:12]})",
@@ -43,6 +47,17 @@ def stage(request: Request, layout: Layout, say: Say) -> bool:
             ) from error
         raise
     return True
+
+
+def _damaged(layout: Layout, version: str) -> bool:
+    """Say whether a version that does not run can't be used, and so is to be fetched anew."""
+    if version == layout.running_version():
+        return False
+    try:
+        read_release(layout.release(version))
+    except BadRelease:
+        return True
+    return False
 
 
 def _stage(request: Request, layout: Layout, say: Say) -> None:
@@ -85,8 +100,14 @@ def _same(request: Request, release: Release) -> None:
 
 
 def read_release(folder: Path) -> Release:
-    """Read what an unpacked release says of itself."""
-    return parse_release((folder / PATH).read_text("utf-8"))
+    """Read what an unpacked release says of itself; raises BadRelease where that is damaged."""
+    try:
+        return parse_release((folder / PATH).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRelease(
+            f"{folder / PATH} can't be read: {error}",
+            hint="go to another version by rollback; then install this one again",
+        ) from error
 
 
 def tarball_url(store: str, file: str) -> str:

@@ -7,6 +7,7 @@ call does it where agentctl was ended before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -43,14 +44,17 @@ def tidy(layout: Layout, say: Say, now: Callable[[], str]) -> None:
     if state.left.get("command") and layout.running_version() == state.left.get("version"):
         _command(layout, state, say, now)
     keep = int(state.left.get("keep", KEEP))
-    state = replace(state, left={**state.left, "command": False})
+    rest = replace(state, left={**state.left, "command": False})
     try:
-        perform("prune", lambda: prune(layout, state, keep))
+        perform("prune", lambda: prune(layout, rest, keep))
     except OSError as error:
         say.step(f"old versions could not be removed, which the next call tries: {error}")
-        perform("tidied", lambda: write_state(layout, state))
-        return
-    perform("tidied", lambda: write_state(layout, replace(state, left=None)))
+    else:
+        rest = replace(rest, left=None)
+    try:
+        perform("tidied", lambda: write_state(layout, rest))
+    except OSError as error:
+        say.step(f"that all is done could not be noted, so the next call looks again: {error}")
 
 
 def _command(layout: Layout, state: State, say: Say, now: Callable[[], str]) -> None:
@@ -66,4 +70,5 @@ def _command(layout: Layout, state: State, say: Say, now: Callable[[], str]) -> 
         reason = f"its command after the switch failed: {str(error).splitlines()[0]}"
         reason = Redactor(secret_values(new)).text(reason)
         say.step(reason)
-        note(layout, Event(now(), "failed", release.version, reason))
+        with suppress(OSError):  # what failed was told
+            note(layout, Event(now(), "failed", release.version, reason))
