@@ -26,7 +26,7 @@ from toolkit.host.accounts import existing_account
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import MANAGERS
-from toolkit.host.stage import read_release
+from toolkit.host.known import read_release
 from toolkit.host.state import read_state
 
 layout = Layout(Path(sys.argv[1]))

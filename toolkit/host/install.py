@@ -21,7 +21,7 @@ from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import FailedBefore, UsageError
 from toolkit.host.files import make_folder, unfinished, write_if_changed
 from toolkit.host.holds import refuse_pinned
-from toolkit.host.known import known_release
+from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import manager_for
@@ -29,7 +29,7 @@ from toolkit.host.privateca import remember
 from toolkit.host.release import Release, default_home
 from toolkit.host.request import Request, Say
 from toolkit.host.settings import settings_text
-from toolkit.host.stage import read_release, stage
+from toolkit.host.stage import stage
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
 from toolkit.host.trial import read_trial

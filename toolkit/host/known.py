@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from toolkit.host.errors import BadRelease
 from toolkit.host.layout import Layout
 from toolkit.host.release import PATH, Release, Runtime, Service, parse_release
 from toolkit.host.state import State
+
+
+def read_release(folder: Path) -> Release:
+    """Read what an unpacked release says of itself; raises BadRelease where that is damaged."""
+    try:
+        return parse_release((folder / PATH).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRelease(
+            f"{folder / PATH} can't be read: {error}",
+            hint="go to another version by rollback; then install this one again",
+        ) from error
 
 
 def known_release(
@@ -22,8 +34,8 @@ def known_release(
     `like` is another version of the same agent: what one needs to be gone back to, its name, its
     user, its gate and which of its settings are secret, seldom changes.
     """
-    with suppress(BadRelease, OSError, UnicodeDecodeError):
-        return parse_release((layout.release(version) / PATH).read_text("utf-8"))
+    with suppress(BadRelease):
+        return read_release(layout.release(version))
     if like is not None:
         return replace(like, version=version)
     return _noted(state, version)

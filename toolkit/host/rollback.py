@@ -8,13 +8,12 @@ from toolkit.host.accounts import existing_account
 from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import UsageError
 from toolkit.host.holds import refuse_pinned
-from toolkit.host.known import known_release
+from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import MARKER, Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import manager_for
 from toolkit.host.request import Say, Trying
 from toolkit.host.settings import settings_text
-from toolkit.host.stage import read_release
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
 from toolkit.host.upgrade import Change, try_out

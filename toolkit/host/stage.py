@@ -8,9 +8,10 @@ from pathlib import Path
 from toolkit.host.bring import FULL, bring
 from toolkit.host.errors import BadRelease, DiskFull, UsageError
 from toolkit.host.files import remove_tree, sync_filesystem, write_atomic
+from toolkit.host.known import read_release
 from toolkit.host.layout import Layout
 from toolkit.host.pythonenv import build_environment
-from toolkit.host.release import PATH, Release, parse_release
+from toolkit.host.release import Release
 from toolkit.host.request import Request, Say
 from toolkit.host.unpack import seal
 
@@ -97,17 +98,6 @@ def _same(request: Request, release: Release) -> None:
             f"the tarball holds {' '.join(found)}, not {' '.join(wanted)}",
             hint="render the install script again from the release that is published",
         )
-
-
-def read_release(folder: Path) -> Release:
-    """Read what an unpacked release says of itself; raises BadRelease where that is damaged."""
-    try:
-        return parse_release((folder / PATH).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadRelease(
-            f"{folder / PATH} can't be read: {error}",
-            hint="go to another version by rollback; then install this one again",
-        ) from error
 
 
 def tarball_url(store: str, file: str) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.host.accounts import existing_account
-from toolkit.host.errors import UsageError
+from toolkit.host.errors import BadRelease, UsageError
 from toolkit.host.health import SETTLED, look
 from toolkit.host.history import WISHES, read_history
-from toolkit.host.known import known_release
+from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import manager_called
@@ -76,10 +76,14 @@ def _since(pid: int | None) -> str | None:
 
 
 def _live(layout: Layout, state: State, running: str) -> dict[str, Any]:
-    release = known_release(layout, state, running)
+    try:
+        release, damaged = read_release(layout.release(running)), None
+    except BadRelease as error:
+        release = known_release(layout, state, running)
+        damaged = f"{error.message}; its health gate is not known. `rollback` works all the same"
     installation = Installation(release, layout, existing_account(state.user))
     process = manager_called(state.manager).process(installation)
-    fault = look(release.health or SETTLED, process, installation)
+    fault = damaged or look(release.health or SETTLED, process, installation)
     return {
         "since": _since(process.pid),
         "version": running,

@@ -160,7 +160,9 @@ def test_a_damaged_description_of_what_runs_stops_nobody_from_going_back(
     manager.runs = NEW
     write_state(layout, replace(state(), version=NEW, sha256="b", previous=OLD))
     (layout.release(NEW) / "toolkit" / "release.json").write_text(text, "utf-8")
-    assert status(layout)["version"] == NEW
+    found = status(layout)
+    assert (found["version"], found["running"], found["healthy"]) == (NEW, True, False)
+    assert "release.json" in found["fault"]
     assert rollback(layout, None, Trying(), SILENT, now)[0] == OLD
     assert (manager.runs, noted(layout).version) == (OLD, OLD)
 
