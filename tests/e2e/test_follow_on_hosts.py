@@ -216,6 +216,33 @@ def test_pins_pauses_and_windows_hold_a_host(host: Host, project: Project) -> No
     assert {"unpinned", "paused", "resumed", "followed", "upgraded"} <= set(what)
 
 
+def test_what_somebody_stopped_or_disabled_stays_so(host: Host, project: Project) -> None:
+    set_up(project, host)
+    project.publish("1.1.0")
+    promote(project, "1.1.0")
+    for words in (["stop", "tiny"], ["disable", "--now", "tiny"], ["disable", "tiny"]):
+        host.run(["systemctl", *words], user="root")
+        word = "stopped" if words[0] == "stop" else "disabled"
+        assert f"tiny is {word}, and so 1.1.0 was not tried" in look(host)
+        assert "1.1.0 was not tried, " in agentctl(host, "status", code=3)
+        enabled, active = (
+            host.run(["systemctl", ask, "tiny"], check=False).stdout.strip()
+            for ask in ("is-enabled", "is-active")
+        )
+        assert (enabled, active) == ("disabled" if word == "disabled" else "enabled", "inactive")
+        assert version_on(host) == "1.0.0"
+        assert host.run(["ls", "/opt/tiny/releases"]).stdout.split() == ["1.0.0"]
+    assert agentctl(host, "history").count("1.1.0 was not tried") == 2
+    host.run(["systemctl", "enable", "--now", "tiny"], user="root")
+    look(host)
+    assert version_on(host) == "1.1.0"
+    # A person who calls it wants it to run.
+    host.run(["systemctl", "disable", "--now", "tiny"], user="root")
+    project.publish("1.2.0")
+    agentctl(host, "upgrade", "--to", "1.2.0")
+    assert agentctl(host, "status").startswith("tiny 1.2.0 under systemd: healthy")
+
+
 def test_a_bad_version_is_tried_once_and_a_bad_store_condemns_none(
     host: Host, store: StoreServer, project: Project
 ) -> None:

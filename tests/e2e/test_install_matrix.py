@@ -26,7 +26,7 @@ from toolkit.store import DirectoryStore
 pytestmark = pytest.mark.hosts
 FACTORS = {
     "then": ("again", "other version", "SIGINT", "SIGKILL"),
-    "sudo": ("password", "free", "none"),
+    "sudo": ("password", "free", "none", "systemd-user"),
     "way": ("direct", "proxy", "bundle"),
     "umask": ("022", "027", "077"),
     "tool": ("curl", "wget"),
@@ -35,6 +35,8 @@ CASES = all_pairs(FACTORS)
 PASSWORD = "correct horse"
 TOKEN = "what-only-its-user-may-read"
 TYPIST = Path(__file__).parent.parent / "support" / "typist.py"
+# Without sudo, in a folder of one's own: under `direct`, or one's own systemd.
+HOMES = {"none": "/home/operator/tiny", "systemd-user": "/home/operator/.local/share/tiny"}
 NOTE = "/home/operator/typist.pid"
 BEHIND = "store.test"
 # What others than the service's user have no business with.
@@ -48,7 +50,7 @@ def test_the_cases_cover_all_pairs_and_are_few() -> None:
         for second in names[index + 1 :]:
             for one in FACTORS[first]:
                 assert {((first, one), (second, other)) for other in FACTORS[second]} <= every
-    assert len(CASES) <= 14
+    assert len(CASES) <= 20
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +61,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Released]:
             version=f"1.{number}.0",
             required=["TINY_TOKEN"],
             secret=["TINY_TOKEN"],
+            managers=["systemd", "systemd-user", "direct"],
         )
         for number in (0, 1)
     ]
@@ -76,7 +79,7 @@ class Matrix:
 
     @property
     def home(self) -> str:
-        return "/home/operator/tiny" if self.case["sudo"] == "none" else "/opt/tiny"
+        return HOMES.get(self.case["sudo"], "/opt/tiny")
 
     def argv(self, version: str) -> list[str]:
         call = f"umask {self.case['umask']} && exec {SCRIPT} --version {version}"
@@ -122,7 +125,8 @@ class Matrix:
         self.host.run(["sh", "-c", look], user="root")
 
     def assert_well(self, version: str) -> None:
-        said = self.host.run([f"{self.home}/agentctl", "status"], user="root", check=False)
+        user = "operator" if self.case["sudo"] == "systemd-user" else "root"
+        said = self.host.run([f"{self.home}/agentctl", "status"], user=user, check=False)
         assert said.returncode == 0, said.stdout + said.stderr
         assert f"tiny {version}" in said.stdout
         answer = self.host.run(["curl", "-s", "http://127.0.0.1:7070/"], check=False)
@@ -153,8 +157,10 @@ def prepare(host: Host, case: Case) -> None:
     """Make the host one of the kind that the case is about."""
     gone = {"curl": "wget", "wget": "curl"}[case["tool"]]
     commands = [f"rm -f /usr/bin/{gone}"]
-    if case["sudo"] == "none":
+    if case["sudo"] in HOMES:
         commands.append("rm -f /usr/bin/sudo /etc/sudoers.d/operator")
+    if case["sudo"] == "systemd-user":
+        commands.append("loginctl enable-linger operator")  # these hosts have no polkit
     if case["sudo"] == "password":
         commands.append("echo 'operator ALL=(ALL:ALL) ALL' >/etc/sudoers.d/operator")
         commands.append(f"echo 'operator:{PASSWORD}' | chpasswd")
@@ -193,7 +199,9 @@ def matrix(
     prepare(host, case)
     env = {"TINY_TOKEN": TOKEN}
     if case["sudo"] == "none":
-        env |= {"PROCESS_MANAGER": "direct", "INSTALL_DIR": "/home/operator/tiny"}
+        env |= {"PROCESS_MANAGER": "direct", "INSTALL_DIR": HOMES["none"]}
+    if case["sudo"] == "systemd-user":
+        env["PROCESS_MANAGER"] = "systemd-user"
     if case["way"] == "proxy":
         env["http_proxy"] = proxy
     if case["way"] == "bundle":

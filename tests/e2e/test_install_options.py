@@ -158,18 +158,34 @@ def test_a_private_ca_is_honoured_and_named_where_it_is_missing(
     variable = {"curl": "CURL_CA_BUNDLE", "wget": "SSL_CERT_FILE"}[tool]
     done = install(host, **{variable: CA})
     assert done.returncode == 0, done.stdout + done.stderr
-    # agentctl by itself: told of no CA, then of it, then the host knows it.
+    # agentctl remembers what the script was told, also for its timer.
     upgrade = ["/opt/tiny/agentctl", "upgrade"]
+    host.run(["mv", CA, f"{CA}.gone"])
+    done = host.run(["sudo", *upgrade], check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    checked = host.run(["sudo", "/opt/tiny/agentctl", "doctor"], check=False)
+    assert "FAIL" not in checked.stdout, checked.stdout
+    host.run(["sudo", "/opt/tiny/agentctl", "follow", "stable", "--every", "1d"])
+    host.run(["systemctl", "start", "tiny-follow.service"], user="root")
+    # Told of none, then of it, then the host itself knows it.
+    host.run(["mv", f"{CA}.gone", CA])
+    host.run(["rm", "/opt/tiny/store-ca.pem"], user="root")
     done = host.run(["sudo", *upgrade], check=False)
     assert done.returncode == 20, done.stdout + done.stderr
     assert "this host does not believe the certificate" in done.stderr
     assert "a private CA signed it" in done.stderr
     done = host.run(["sudo", f"SSL_CERT_FILE={CA}", *upgrade], check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "BEGIN CERTIFICATE" in host.read("/opt/tiny/store-ca.pem")
     host.run(["cp", CA, "/usr/local/share/ca-certificates/our.crt"], user="root")
     host.run(["update-ca-certificates"], user="root")
+    known = "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"
+    assert host.run(["sudo", known, *upgrade], check=False).returncode == 0
+    assert host.run(["ls", "/opt/tiny/store-ca.pem"], check=False).returncode != 0
     assert host.run(["sudo", *upgrade], check=False).returncode == 0
     assert install(host).returncode == 0
+    assert install(host, "uninstall").returncode == 0
+    assert host.run(["ls", "/opt"]).stdout == ""
 
 
 @pytest.mark.parametrize("tool", ["curl", "wget"])

@@ -26,7 +26,7 @@ from toolkit.host.accounts import existing_account
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import MANAGERS
-from toolkit.host.stage import read_release
+from toolkit.host.known import read_release
 from toolkit.host.state import read_state
 
 layout = Layout(Path(sys.argv[1]))
@@ -46,6 +46,19 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
 def wrong(tmp_path_factory: pytest.TempPathFactory) -> Released:
     folder = tmp_path_factory.mktemp("wrong")
     return build_echo(folder / "project", folder / "dist", version="1.1.0", wrong=True)
+
+
+@pytest.fixture(scope="session")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    """A good version that is watched for long."""
+    folder = tmp_path_factory.mktemp("slow")
+    return build_echo(folder / "project", folder / "dist", version="1.1.0")
+
+
+@pytest.fixture(scope="session")
+def without_pm2(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    folder = tmp_path_factory.mktemp("without")
+    return build_echo(folder / "project", folder / "dist", pm2=False)
 
 
 @dataclass(frozen=True)
@@ -148,6 +161,63 @@ def test_a_bad_version_goes(
     assert place.answer() == "first"
     assert (place.status()["version"], place.status()["trial"]) == ("1.0.0", None)
     assert place.verify().failed == ()
+
+
+@pytest.mark.parametrize("how", ["agentctl is killed", "the power fails"])
+def test_under_pm2_systemd_has_a_trial_ended_that_nobody_watches(
+    how: str, released: Released, slow: Released, host: Host, store: StoreServer
+) -> None:
+    put_script(released, store, host)
+    place = Place(host, "pm2", released.spec)
+    place.install(ECHO_WORD="first")
+    put_script(slow, store, host)
+    running = host.spawn([SCRIPT], env={"PROCESS_MANAGER": "pm2", "ECHO_WORD": "second"})
+    assert running.stdout is not None
+    assert any("watch echo 1.1.0" in line for line in iter(running.stdout.readline, ""))
+    if how == "agentctl is killed":
+        host.run(["pkill", "-KILL", "-f", "^python3 .*agentctl install"], user="root")
+    else:
+        host.kill()
+        host.start()
+    look = "for n in $(seq 240); do test ! -e /opt/echo/trial && exit; sleep 0.5; done; exit 1"
+    host.run(["sh", "-c", look], user="root", timeout=150)
+    place.wait_until_healthy()
+    assert place.answer() == "first"
+    status = place.status()
+    assert (status["version"], status["trial"], status["failed"]) == ("1.0.0", None, {})
+    assert status["last_attempt"]["what"] == "reverted"
+    assert host.run(["sh", "-c", "ls /etc/systemd/system | grep settle"], check=False).stdout == ""
+
+
+def test_pm2_of_the_host_serves_a_release_that_brings_none(
+    released: Released, without_pm2: Released, host: Host, store: StoreServer
+) -> None:
+    put_script(without_pm2, store, host)
+    done = install(host, PROCESS_MANAGER="pm2", ECHO_WORD="mine")
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert "PM2 is not on this host, and the release does not bring it" in done.stderr
+    install(host, "uninstall", PROCESS_MANAGER="pm2")
+    # The host's own PM2, as npm would have put it there.
+    put_script(released, store, host)
+    Place(host, "systemd", released.spec).install(ECHO_WORD="first")
+    own = "/usr/local/lib/own"
+    program = f'#!/bin/sh\nexec {own}/node/bin/node {own}/pm2/node_modules/pm2/bin/pm2 "$@"\n'
+    host.run(["cp", "-rL", "/opt/echo/current/runtime", own], user="root")
+    host.run(["sh", "-c", "cat >/usr/local/bin/pm2 && chmod 755 /usr/local/bin/pm2"], user="root",
+             input=program)  # fmt: skip
+    Place(host, "systemd", released.spec).install("uninstall")
+
+    put_script(without_pm2, store, host)
+    place = Place(host, "pm2", without_pm2.spec)
+    place.install(ECHO_WORD="mine")
+    assert place.answer() == "mine"
+    assert (place.status()["manager"], place.status()["healthy"]) == ("pm2", True)
+    assert "no change" in place.install()
+    host.run(["pm2", "stop", "echo"])
+    assert place.status()["manager_says"] == "stopped"
+    place.install("uninstall")
+    assert host.run(["ls", "/opt/echo"], check=False).returncode != 0
+    assert host.run(["pgrep", "-f", "agent.js"], check=False).stdout == ""
 
 
 @pytest.mark.usefixtures("linger")

@@ -107,3 +107,24 @@ def test_an_operators_drop_in_lifts_no_limit_of_a_trial(driven: Driven, make: Ma
     assert "Finished tiny-revert@failed.service" in said  # systemd saw it, by its own limit
     assert healthy(driven) == "1.0.0"
     assert driven.host.read(f"{UNIT}.d/override.conf") == lifting
+
+
+def test_a_damaged_description_stops_nobody_from_going_back(driven: Driven, make: Make) -> None:
+    old, new = driven.offer(make("1.0.0")), driven.offer(make("1.1.0"))
+    must(driven, old)
+    must(driven, new)
+    path = "/opt/tiny/releases/1.1.0/toolkit/release.json"
+    driven.host.run(["sh", "-c", f"echo '{{' >{path}"], user="root")
+    said = driven.run(["status", "--home", "/opt/tiny"])
+    assert "is not a release description" in said.stdout, said.stderr
+    must(driven, ["rollback", "--home", "/opt/tiny"])
+    assert healthy(driven) == "1.0.0"
+    must(driven, [*new, "--again"])
+    assert healthy(driven) == "1.1.0"
+    # Damaged, and what comes in its place does not hold: it comes back as it was.
+    driven.host.run(["sh", "-c", f"echo '{{' >{path}"], user="root")
+    done = driven.run(driven.offer(make("1.2.0", exec=["/bin/false"])))
+    assert done.returncode == 31, done.stdout + done.stderr
+    link = driven.host.run(["readlink", "/opt/tiny/current"]).stdout.strip()
+    assert link == "releases/1.1.0"
+    assert driven.host.run(["systemctl", "is-active", "tiny"]).stdout.strip() == "active"

@@ -113,10 +113,12 @@ def build_sample(name: str, dist: Path) -> Released:
     return build(parse_agent(file.read_text("utf-8"), file=str(file)), SAMPLES / name, dist)
 
 
-def build_echo(project: Path, dist: Path, *, version: str = "", wrong: bool = False) -> Released:
-    """Build the sample agent that runs under every process manager, with Node.js and PM2 inside.
+def build_echo(
+    project: Path, dist: Path, *, version: str = "", wrong: bool = False, pm2: bool = True
+) -> Released:
+    """Build the sample agent that runs under every process manager, with Node.js inside.
 
-    One that is `wrong` ends at once.
+    One that is `wrong` ends at once. PM2 comes with it, unless the host's is to be found.
     """
     shutil.copytree(SAMPLES / "echo", project, dirs_exist_ok=True)
     shutil.copytree(TOP / "release" / "locks", project / "release" / "locks")
@@ -124,6 +126,9 @@ def build_echo(project: Path, dist: Path, *, version: str = "", wrong: bool = Fa
     spec = parse_agent(file.read_text("utf-8"), file=str(file))
     if version:
         spec = spec.model_copy(update={"version": version})
+    if not pm2:
+        runtime = spec.runtime.model_copy(update={"pm2": None})
+        spec = spec.model_copy(update={"runtime": runtime})
     if wrong:
         agent = project / "agent" / "agent.js"
         agent.write_text('throw new Error("not today");\n', "utf-8")

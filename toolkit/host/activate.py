@@ -13,7 +13,7 @@ from toolkit.host.health import wait_until_healthy
 from toolkit.host.history import Event, note
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
-from toolkit.host.managers import MANAGERS
+from toolkit.host.managers import manager_called
 from toolkit.host.plan import CHECKS, Facts, plan
 from toolkit.host.request import Request, Say
 from toolkit.host.settings import settings_differ, settings_text, write_settings
@@ -125,7 +125,7 @@ class Activation:
         )
 
     def _leave(self, progress: _Progress) -> None:
-        former = MANAGERS[progress.manager]
+        former = manager_called(progress.manager)
         former.remove(self.layout, progress.before.service, progress.details)
         progress.manager, progress.details = self.manager.name, {}
 

@@ -244,6 +244,7 @@ def _add_inner(verbs: Verbs) -> dict[str, argparse.ArgumentParser]:
     inner = {name: verbs.add_parser(name) for name in ("supervise", "exec", "settle")}
     for verb in inner.values():
         _add_home(verb)
+    inner["settle"].add_argument("--ended", choices=("expired", "rebooted"))
     inner["exec"].add_argument("argv", nargs="+")
     return inner
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from toolkit.host.errors import UsageError
-from toolkit.host.meter import parse_rate
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -77,6 +76,8 @@ def add_max_rate(verb: Parser) -> None:
 
 
 def _rate(text: str) -> int:
+    from toolkit.host.meter import parse_rate  # noqa: PLC0415 - what supervises must start fast
+
     try:
         return parse_rate(text)
     except UsageError as error:

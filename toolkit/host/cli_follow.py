@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from toolkit.host.cli_upgrade import as_install, installed
 from toolkit.host.clock import parse_time, shown
-from toolkit.host.console import clock, now
-from toolkit.host.errors import Busy, DownloadFailed, NotYet, UsageError
+from toolkit.host.console import clock, now, speaking
+from toolkit.host.errors import Busy, DownloadFailed, NotYet, PutAside, UsageError
 from toolkit.host.follow import (
     Follow,
     check,
@@ -24,7 +25,7 @@ from toolkit.host.follow import (
     take_away,
     texts,
 )
-from toolkit.host.history import Event
+from toolkit.host.history import Event, note
 from toolkit.host.holds import held, pause, pause_end, pin, record, resume, unpin
 from toolkit.host.layout import Layout
 from toolkit.host.locate import Located
@@ -32,6 +33,8 @@ from toolkit.host.lock import locked
 from toolkit.host.schedule import parse_every, parse_span
 from toolkit.host.steps import perform
 from toolkit.host.storeheader import read_header
+from toolkit.host.tidy import tidy
+from toolkit.host.trial import read_trial
 from toolkit.host.unattended import needless, remember
 
 Unless = Callable[[Located], "str | None"]
@@ -64,15 +67,26 @@ def run_unattended(
         arguments.channel = arguments.channel or follow.channel
         arguments.max_rate = arguments.max_rate or follow.max_rate
     try:
-        return run(
-            as_install(arguments), lambda located: needless(layout, installed(layout), located)
-        )
+        return run(as_install(arguments), partial(_unless, arguments))
     except (Busy, NotYet) as error:
+        return nothing_done(arguments, error.message)
+    except PutAside as error:
+        if not arguments.check:
+            with suppress(Busy, OSError), locked(layout):
+                note(layout, Event(now(), "not tried", error.version, error.message))
         return nothing_done(arguments, error.message)
     except DownloadFailed as error:
         with suppress(Busy), locked(layout):
             remember(layout, error, clock())
         raise
+
+
+def _unless(arguments: argparse.Namespace, located: Located) -> str | None:
+    """Say why nothing is to be tried; an upgrade that was cut off at its end is finished first."""
+    layout = Layout(arguments.home)
+    if not arguments.check and read_trial(layout) is None:
+        tidy(layout, speaking(quiet=arguments.json), now)
+    return needless(layout, installed(layout), located, clock())
 
 
 def run_follow(

@@ -26,7 +26,11 @@ INTERRUPTED = 130
 UNWELL = 3
 LINES = 100
 WIDTH = 100
-_OUTCOMES = {"running": "succeeded", "installing": "is under way, or was cut off"}
+_OUTCOMES = {
+    "running": "succeeded",
+    "installing": "is under way, or was cut off",
+    "not tried": "was not tried",
+}
 
 
 def _logs(arguments: argparse.Namespace) -> int:
@@ -45,6 +49,17 @@ def _logs(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:  # whoever read it has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from toolkit.host.status import status
+
+    found = status(Layout(arguments.home))
+    if arguments.json:
+        print(json.dumps(found, indent=2, sort_keys=True))
+    else:
+        print("\n".join(status_lines(found, _now())))
+    return 0 if found["healthy"] else UNWELL
 
 
 def status_lines(found: Mapping[str, Any], now: datetime) -> list[str]:
@@ -114,12 +129,13 @@ def _under(found: Mapping[str, Any]) -> str:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from toolkit.host.checkup import checkup
+    from toolkit.host.privateca import believing
     from toolkit.host.storeheader import sending
 
     layout = Layout(arguments.home.absolute())
     state = _state(layout)
     store = arguments.store or state.store
-    with sending(arguments.store_header_file, store):
+    with sending(arguments.store_header_file, store), believing(layout):
         checks = checkup(layout, state, store, _now)
     if arguments.json:
         print(json.dumps(_findings(state, checks), indent=2))
@@ -220,4 +236,9 @@ def _state(layout: Layout) -> State:
     return state
 
 
-RUNS = {"logs": _logs, "doctor": _doctor, "support-bundle": _support_bundle}
+RUNS = {
+    "status": _status,
+    "logs": _logs,
+    "doctor": _doctor,
+    "support-bundle": _support_bundle,
+}

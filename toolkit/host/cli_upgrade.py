@@ -9,13 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from toolkit.host.console import now, speaking
-from toolkit.host.ending import settle
 from toolkit.host.errors import Busy, NotPermitted, UsageError
 from toolkit.host.history import read_history
 from toolkit.host.layout import Layout
 from toolkit.host.lock import locked
 from toolkit.host.request import Trying
-from toolkit.host.rollback import rollback
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
 
@@ -79,6 +77,8 @@ def installed(layout: Layout) -> State:
 
 def run_rollback(arguments: argparse.Namespace) -> int:
     """Go back to a version that is on this host."""
+    from toolkit.host.rollback import rollback
+
     layout = Layout(arguments.home)
     state = installed(layout)
     with locked(layout):
@@ -112,11 +112,22 @@ def run_history(arguments: argparse.Namespace) -> int:
 
 
 def run_settle(arguments: argparse.Namespace) -> int:
-    """Note how a trial ended that systemd ended; for systemd to call."""
+    """Note how a trial ended that systemd ended; for systemd to call.
+
+    With --ended, end it: the service's own manager could not, and nobody watches any more.
+    """
+    from toolkit.host.ending import Settling, settle
+
     layout = Layout(arguments.home)
     # Whoever holds the lock sees to it; the service is started when this has ended.
     with suppress(Busy), locked(layout, patience=0):
         trial = read_trial(layout)
         resume = trial.sha256 if trial else None
-        settle(layout, speaking(quiet=False), now, resume=resume, only_note=True)
+        how = Settling(resume=resume, only_note=True)
+        if arguments.ended:
+            how = Settling(why=arguments.ended)
+        settle(layout, speaking(quiet=False), now, how)
     return 0
+
+
+RUNS = {"rollback": run_rollback, "history": run_history, "settle": run_settle}

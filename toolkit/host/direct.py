@@ -86,7 +86,15 @@ class Direct:
         pid = _alive(run / "agent.pid")
         restarts = _count(run / "restarts")
         detail = "supervised" if supervisor else "no supervisor"
-        return Process(supervisor is not None and pid is not None, pid, restarts, detail)
+        running = supervisor is not None and pid is not None
+        # Its note goes only with a supervisor that was told to end.
+        stopped = not (run / "supervisor.pid").exists()
+        return Process(running, pid, restarts, detail, stopped)
+
+    def put_aside(self, installation: Installation) -> str | None:
+        """Say whether its supervisor is gone: nobody but a person starts it again."""
+        supervisor = _alive(installation.layout.run / "supervisor.pid")
+        return "stopped" if supervisor is None else None
 
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the last lines of logs/agent.log."""
@@ -258,4 +266,7 @@ def _write_whole(path: Path, text: str) -> None:
 
 
 def _count(path: Path) -> int:
-    return int(path.read_text("ascii")) if path.exists() else 0
+    try:
+        return int(path.read_text("ascii"))
+    except (FileNotFoundError, ValueError):
+        return 0

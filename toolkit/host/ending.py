@@ -12,16 +12,20 @@ from toolkit.host.errors import AgentctlError
 from toolkit.host.files import point_link
 from toolkit.host.guard import Guard, guard_for
 from toolkit.host.history import Event, note
+from toolkit.host.known import known_release
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
-from toolkit.host.managers import MANAGERS
+from toolkit.host.managers import manager_called
+from toolkit.host.postpone import postponed
 from toolkit.host.request import Say
-from toolkit.host.stage import read_release
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
+from toolkit.host.tidy import left_to_do, tidy
 from toolkit.host.trial import (
     ARMED,
     COMMITTED,
+    DISTURBED,
+    HALTED,
     REVERTED,
     Trial,
     close_trial,
@@ -38,49 +42,59 @@ REASONS = {
     "expired": ("nobody confirmed it in time, since agentctl had been ended", False),
     "unstarted": ("agentctl had been ended before it was started", False),
     "rebooted": ("the host was started anew while it was on trial", False),
+    HALTED: ("somebody stopped it while it was on trial", False),
+    DISTURBED: ("somebody stopped or restarted it while it was on trial", False),
     "superseded": ("agentctl had been ended, and the next call asked for something else", False),
     "interrupted": ("agentctl was interrupted", False),
     "stopped": ("agentctl could not go on", False),
 }
 
 
-def settle(
-    layout: Layout,
-    say: Say,
-    now: Callable[[], str],
-    *,
-    resume: str | None = None,
-    only_note: bool = False,
-) -> None:
-    """Finish or undo a trial that agentctl was cut off from; nothing where there is none.
+@dataclass(frozen=True)
+class Settling:
+    """What is to become of a trial that is still open.
 
-    A trial that is still open stays so where it is of the version with the SHA-256 `resume`.
-    With `only_note`, a version that systemd has brought back is not looked after any further:
-    systemd starts it only when this has ended.
+    It stays open where it is of the version with the SHA-256 `resume`; else it ends, for the reason
+    `why`. With `only_note`, a version that systemd has brought back is not looked after any
+    further: systemd starts it only when this has ended. Nor is then done what is left to do.
     """
+
+    resume: str | None = None
+    only_note: bool = False
+    why: str = "superseded"
+
+
+def settle(layout: Layout, say: Say, now: Callable[[], str], how: Settling | None = None) -> None:
+    """Finish or undo a trial that agentctl was cut off from; nothing where there is none."""
+    how = how or Settling()
     trial = read_trial(layout)
     if trial is None:
         close_trial(layout)
+        if not how.only_note:
+            tidy(layout, say, now)
         return
     found = standing(layout)
-    if found.word == ARMED and resume == trial.sha256:
+    if found.word == ARMED and how.resume == trial.sha256:
         return
     state = known_state(layout)
+    like = known_release(layout, state, trial.version)
     old = Installation(
-        read_release(layout.release(trial.before)), layout, existing_account(state.user)
+        known_release(layout, state, trial.before, like), layout, existing_account(state.user)
     )
-    manager = MANAGERS[trial.manager]
+    manager = manager_called(trial.manager)
     end = Ending(trial, old, manager, guard_for(manager, old.account), now)
     if found.word == COMMITTED:
         say.step(f"note that {trial.version} was kept")
         end.keep()
+        if not how.only_note:
+            tidy(layout, say, now)
         return
     say.step(f"bring {trial.before} back: {trial.version} was on trial")
-    why = found.why or "superseded"
+    why = found.why or how.why
     if found.word != REVERTED:
         end.guard.revert(old, why)
     reason, own = REASONS.get(why, (why, False))
-    if not (only_note and found.word == REVERTED):
+    if not (how.only_note and found.word == REVERTED):
         end.make_sure()
     end.give_up(reason, own=own and room(layout))
 
@@ -142,12 +156,21 @@ class Ending:
             at=self.now(),
             failed=failed,
             details=self._details(state),
+            left=left_to_do(trial.version, trial.keep),
+            postponed=None,
         )
         self._end(kept, Event(kept.at, what, trial.version, reason, trial.before))
 
+    def _configured(self) -> bool:
+        """Say whether the manager has it as it should; what can't be read, was put back."""
+        try:
+            return self.manager.configured(self.old)
+        except FileNotFoundError:
+            return True
+
     def _details(self, state: State) -> Mapping[str, Any]:
         """Give what the manager must know of the version that stays, and of what it made before."""
-        release = read_release(self.layout.release(self.trial.version))
+        release = known_release(self.layout, state, self.trial.version, self.old.release)
         made = {key: True for key, value in state.details.items() if key[:5] == "made_" and value}
         new = Installation(release, self.layout, self.old.account)
         return {**self.manager.foresee(new), **made}
@@ -159,6 +182,7 @@ class Ending:
         if own:
             fault = {"version": trial.version, "reason": reason, "at": self.now()}
             failed[trial.sha256] = fault
+        waits = None if own else self._postponed(state, reason)
         back = replace(
             state,
             version=trial.before,
@@ -167,8 +191,13 @@ class Ending:
             reason=f"{trial.version} was tried and taken back: {reason}",
             at=self.now(),
             failed=failed,
+            postponed=waits,
         )
         self._end(back, Event(back.at, "reverted", trial.version, reason, trial.before))
+
+    def _postponed(self, state: State, reason: str) -> Mapping[str, Any]:
+        trial = self.trial
+        return postponed(state.postponed, trial.sha256, trial.version, reason, self.now())
 
     def _end(self, state: State, event: Event) -> None:
         free_reserve(self.layout)
@@ -178,10 +207,16 @@ class Ending:
         perform("close", lambda: close_trial(self.layout))
 
     def make_sure(self) -> None:
-        """Bring the old version back by hand where a step came in between."""
+        """Bring the old version back by hand where a step came in between.
+
+        One that somebody stopped stays so.
+        """
         back = self.layout.running_version() == self.trial.before
-        if back and self.manager.configured(self.old):
+        halted = standing(self.layout).why == HALTED
+        if back and (halted or self._configured()):
             return
         point_link(self.layout.current, self.layout.release(self.trial.before))
+        if halted:
+            return
         self.manager.configure(self.old)
         self.manager.start(self.old)

@@ -121,6 +121,17 @@ class Pinned(AgentctlError):
     exit_code = 33
 
 
+class PutAside(AgentctlError):
+    """Somebody stopped or disabled the service, and nobody is there who wants it started."""
+
+    def __init__(self, service: str, word: str, version: str) -> None:
+        super().__init__(
+            f"{service} is {word}, and so {version} was not tried: it is when the service is "
+            "started and enabled again, or by an upgrade that somebody calls"
+        )
+        self.version = version
+
+
 class TrustFault(AgentctlError):
     """What the store serves can't be trusted, or does not hold what was asked for."""
 

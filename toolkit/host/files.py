@@ -39,6 +39,13 @@ def write_atomic(path: Path, data: bytes, mode: int, owner: Account | None = Non
     sync_folder(path.parent)
 
 
+def copy_whole(path: Path, copy: Path) -> None:
+    """Copy a file with its mode and owner; the copy has its name when it is whole."""
+    status = path.stat()
+    owner = Account("", status.st_uid, status.st_gid, "")
+    write_atomic(copy, path.read_bytes(), stat.S_IMODE(status.st_mode), owner)
+
+
 def unfinished(folder: Path) -> list[Path]:
     """Give the files in `folder` that a run was writing when it was killed."""
     return list(folder.glob(".*.new"))

@@ -8,10 +8,12 @@ from typing import Protocol
 from toolkit.host.accounts import Account
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
+from toolkit.host.pm2 import Pm2
+from toolkit.host.reminder import Reminder
 from toolkit.host.systemd import SYSTEM, UNIT_FOLDER, Systemd
 from toolkit.host.systemd_guard import SystemdGuard
 from toolkit.host.systemd_user import SystemdUser, user_systemctl, user_units
-from toolkit.host.trial import Trial, begin_revert, end_revert, restore
+from toolkit.host.trial import DISTURBED, HALTED, Trial, begin_revert, end_revert, restore
 
 
 class Guard(Protocol):
@@ -40,27 +42,36 @@ class Guard(Protocol):
 
 @dataclass(frozen=True)
 class OwnGuard:
-    """For managers that can't do it: agentctl's own watch, or its next run where it was killed."""
+    """For managers that can't do it: agentctl's own watch, or its next run where it was killed.
+
+    Where there is a system's systemd, that sees to the next run.
+    """
 
     manager: Manager
+    reminder: Reminder
     goes_on = False
 
     def arm(self, trial: Trial, old: Installation, restarts: int) -> None:
-        """Do nothing: nobody else is there to watch."""
+        """Have agentctl called when the time is over."""
+        del restarts
+        self.reminder.set(trial, old)
 
     def begin(self, service: str) -> None:
-        """Do nothing: nobody else counts."""
+        """Have that time run from now on."""
+        self.reminder.begin(service)
 
     def revert(self, old: Installation, why: str) -> None:
-        """Put back what stood before, and start it."""
-        begin_revert(old.layout, why)
+        """Put back what stood before, and start it, also where somebody stopped the new one."""
+        begin_revert(old.layout, DISTURBED if why == HALTED else why)
         restore(old.layout)
         self.manager.configure(old)
         self.manager.start(old)
         end_revert(old.layout)
 
     def disarm(self, layout: Layout, service: str) -> None:
-        """Do nothing: nothing was made."""
+        """Take the timer away."""
+        del layout
+        self.reminder.take_away(service)
 
 
 def guard_for(manager: Manager, account: Account) -> Guard:
@@ -69,4 +80,5 @@ def guard_for(manager: Manager, account: Account) -> Guard:
         return SystemdGuard(SYSTEM, UNIT_FOLDER, "multi-user.target")
     if manager.name == SystemdUser.name:
         return SystemdGuard(user_systemctl(account), user_units(account), "default.target")
-    return OwnGuard(manager)
+    # `direct` starts nothing at boot: there nothing runs that nobody watches.
+    return OwnGuard(manager, Reminder(UNIT_FOLDER, boot=manager.name == Pm2.name))

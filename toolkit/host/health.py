@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 
 from toolkit.host.commands import run
 from toolkit.host.errors import CommandFailed, Unhealthy
@@ -22,6 +23,30 @@ SETTLING = 1.0
 # A process without a gate of its own must have lived this long.
 SETTLED = Health("none", (), timeout=30, interval=1.0)
 SETTLED_LOOKS = 5
+# Seconds until a process manager that did not answer is asked again.
+ASK_AGAIN = (0.2, 0.5, 1.0, 2.0)
+
+
+class Unanswered(CommandFailed):
+    """The process manager could not be asked, several times on end."""
+
+
+def process_of(manager: Manager, installation: Installation) -> Process:
+    """Look at the service's main process; a manager that does not answer is asked a few times more.
+
+    Raises Unanswered.
+    """
+    for pause in ASK_AGAIN:
+        with suppress(CommandFailed, OSError):
+            return manager.process(installation)
+        time.sleep(pause)
+    try:
+        return manager.process(installation)
+    except (CommandFailed, OSError) as error:
+        raise Unanswered(
+            f"{manager.name} could not be asked about {installation.service}, "
+            f"{len(ASK_AGAIN) + 1} times: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def wait_until_healthy(
@@ -37,7 +62,7 @@ def wait_until_healthy(
     deadline = time.monotonic() + gate.timeout
     held, pid, since = 0, None, time.monotonic()
     while True:
-        process = manager.process(installation)
+        process = process_of(manager, installation)
         fault = look(gate, process, installation)
         same = fault is None and process.pid == pid
         held, pid = (held + 1 if same else int(fault is None)), process.pid
@@ -93,11 +118,13 @@ def _command(target: list[str], installation: Installation) -> str | None:
         run(target, account=installation.account, timeout=PROBE_SECONDS)
     except CommandFailed as error:
         return error.message
+    except OSError as error:
+        return f"`{target[0]}` could not be run: {error}"
     return None
 
 
 def _unhealthy(manager: Manager, installation: Installation, gate: Health, fault: str) -> Unhealthy:
-    process = manager.process(installation)
+    process = process_of(manager, installation)
     lines = manager.logs(installation, LOG_LINES).strip() or "(it printed nothing)"
     return Unhealthy(
         f"{installation.service} {installation.release.version} did not become healthy within "

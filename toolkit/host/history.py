@@ -18,9 +18,9 @@ WISHES = ("followed", "unfollowed", "pinned", "unpinned", "paused", "resumed")
 class Event:
     """One thing that happened, and why, in one sentence.
 
-    `what` is installed, changed, upgraded, reverted, rolled back, failed or uninstalled, or one
-    of WISHES; `version` is the one that this was about and `before` the one that ran until then;
-    `at` is when it ended, in ISO 8601 UTC.
+    `what` is installed, changed, upgraded, reverted, rolled back, failed, not tried or
+    uninstalled, or one of WISHES; `version` is the one that this was about and `before` the one
+    that ran until then; `at` is when it ended, in ISO 8601 UTC.
     """
 
     at: str

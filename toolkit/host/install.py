@@ -17,17 +17,19 @@ from toolkit.host.accounts import (
     this_account,
 )
 from toolkit.host.activate import Activation
-from toolkit.host.ending import settle
+from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import FailedBefore, UsageError
 from toolkit.host.files import make_folder, unfinished, write_if_changed
 from toolkit.host.holds import refuse_pinned
+from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import manager_for
+from toolkit.host.privateca import remember
 from toolkit.host.release import Release, default_home
 from toolkit.host.request import Request, Say
 from toolkit.host.settings import settings_text
-from toolkit.host.stage import read_release, stage
+from toolkit.host.stage import stage
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
 from toolkit.host.trial import read_trial
@@ -43,7 +45,7 @@ def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ..
     """
     layout = Layout(request.home)
     perform("prepare", lambda: _prepare(request, layout, now))
-    settle(layout, say, now, resume=request.source.sha256)
+    settle(layout, say, now, Settling(resume=request.source.sha256))
     refuse_pinned(layout, request.version)
     refuse_failed(request, layout)
     staged = perform("stage", lambda: stage(request, layout, say))
@@ -89,7 +91,8 @@ def _former(request: Request, installation: Installation) -> Installation | None
     if version == request.version or layout.staged_sha256(version) is None:
         return None
     account = existing_account(state.user)
-    return Installation(read_release(layout.release(version)), layout, account)
+    release = known_release(layout, state, version, installation.release)
+    return Installation(release, layout, account)
 
 
 def refuse_failed(request: Request, layout: Layout) -> None:
@@ -126,6 +129,7 @@ def _prepare(request: Request, layout: Layout, now: Callable[[], str]) -> None:
             ),
         )
     make_folder(layout.home, 0o755)
+    remember(layout, request.ca)
     write_if_changed(layout.agentctl, request.engine, 0o755)
     make_folder(layout.releases, 0o755)
 

@@ -21,5 +21,15 @@ def held_off() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def hang_up_held_off() -> Iterator[None]:
+    """Pass over SIGHUP: that a connection was lost, says nothing of the version on trial."""
+    before = signal.signal(signal.SIGHUP, _pass)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def _pass(number: int, frame: object) -> None:
     del number, frame

@@ -10,9 +10,9 @@ from pathlib import Path
 from toolkit.host.commands import run
 from toolkit.host.envfile import parse_env
 from toolkit.host.errors import AgentctlError, NotPermitted
+from toolkit.host.known import read_release
 from toolkit.host.layout import Layout
 from toolkit.host.release import environment
-from toolkit.host.stage import read_release
 from toolkit.host.state import State
 
 SECONDS = 15.0

@@ -80,6 +80,11 @@ class Layout:
         return self.home / "trust"
 
     @property
+    def ca(self) -> Path:
+        """The certificate of the store's own CA, where there is one; public."""
+        return self.home / "store-ca.pem"
+
+    @property
     def lock(self) -> Path:
         """What one agentctl holds while it works."""
         return self.home / ".lock"
@@ -99,6 +104,7 @@ class Layout:
             *managers,
             self.trial,
             self.trust,
+            self.ca,
             self.history,
             self.lock,
         )

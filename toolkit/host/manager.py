@@ -29,13 +29,15 @@ class Installation:
 class Process:
     """The service's main process, as its manager sees it.
 
-    `restarts` counts those that the manager did by itself; `detail` is its own word.
+    `restarts` counts those that the manager did by itself; `detail` is its own word. `stopped`
+    says that somebody stopped it: it did not end by itself.
     """
 
     running: bool
     pid: int | None
     restarts: int
     detail: str
+    stopped: bool = False
 
 
 class Manager(Protocol):
@@ -63,6 +65,12 @@ class Manager(Protocol):
 
     def process(self, installation: Installation) -> Process:
         """Look at the service's main process."""
+
+    def put_aside(self, installation: Installation) -> str | None:
+        """Say how somebody has put the service aside, stopped or disabled; None where nobody has.
+
+        A service that failed, or waits to be started, was not put aside.
+        """
 
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the last lines that the service printed."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from toolkit import __version__
 from toolkit.host.direct import Direct
-from toolkit.host.errors import Unsupported
+from toolkit.host.errors import TooOld, Unsupported
 from toolkit.host.manager import Manager
 from toolkit.host.pm2 import Pm2
 from toolkit.host.release import Release
@@ -12,6 +13,16 @@ from toolkit.host.systemd_user import SystemdUser
 
 _ALL: tuple[Manager, ...] = (Systemd(), SystemdUser(), Pm2(), Direct())
 MANAGERS = {manager.name: manager for manager in _ALL}
+
+
+def manager_called(name: str) -> Manager:
+    """Give the manager that state.json or a trial names; raises TooOld for one of the future."""
+    if name not in MANAGERS:
+        raise TooOld(
+            f"{name!r} is no process manager that agentctl {__version__} knows",
+            hint="use the agentctl that installed the service, or a newer one",
+        )
+    return MANAGERS[name]
 
 
 def manager_for(name: str, release: Release) -> Manager:

@@ -86,10 +86,20 @@ class Pm2:
         app = _find(installation)
         if app is None:
             return Process(False, None, 0, "unknown to PM2")
-        environment = app["pm2_env"]
-        status = str(environment["status"])
-        pid = int(app.get("pid") or 0)
-        return Process(status == "online", pid or None, int(environment["restart_time"]), status)
+        try:
+            environment = app["pm2_env"]
+            status = str(environment["status"])
+            pid, restarts = int(app.get("pid") or 0), int(environment["restart_time"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CommandFailed(
+                f"`pm2 jlist` says nothing of use of {installation.service}: {error!r}"
+            ) from error
+        # One that ends by itself is started again, or "errored".
+        return Process(status == "online", pid or None, restarts, status, status == "stopped")
+
+    def put_aside(self, installation: Installation) -> str | None:
+        """Ask PM2 whether the app was stopped."""
+        return "stopped" if self.process(installation).stopped else None
 
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the last lines of the app's two log files."""
@@ -167,8 +177,13 @@ def _apps(program: tuple[str, ...], account: Account) -> list[dict[str, Any]]:
     start = printed.find("[{") if "[{" in printed else printed.rfind("[]")
     if start < 0:
         raise CommandFailed(f"`pm2 jlist` gave no list of apps: {printed[-200:]!r}")
-    apps: list[dict[str, Any]] = json.loads(printed[start:])
-    return apps
+    try:
+        apps, _ = json.JSONDecoder().raw_decode(printed[start:])
+        return [app for app in apps if app["name"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CommandFailed(
+            f"`pm2 jlist` gave a list that can't be read ({error!r}): {printed[-200:]!r}"
+        ) from error
 
 
 def _find(installation: Installation) -> dict[str, Any] | None:

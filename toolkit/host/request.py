@@ -15,11 +15,12 @@ class Trying:
     """How a version is tried.
 
     `window` is how long in seconds it is watched, where not as the release says; `keep` is how
-    many versions stay on the host.
+    many versions stay on the host. `unattended` says that nobody is there who wants it started.
     """
 
     window: float | None = None
     keep: int = 3
+    unattended: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Request:
 
     `store` is where it comes from and `channel` what was asked for, None for a version;
     `header_file` is what lets this host into the store, `header_over_http` also over plain http.
-    `again` also tries a version that failed here.
+    `again` also tries a version that failed here. `ca` is the certificate of the store's own CA,
+    None where nobody named one now.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Request:
     header_over_http: bool = False
     trying: Trying = Trying()
     again: bool = False
+    ca: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from toolkit.host.accounts import existing_account
-from toolkit.host.ending import settle
+from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import UsageError
 from toolkit.host.holds import refuse_pinned
+from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import MARKER, Layout
 from toolkit.host.manager import Installation
 from toolkit.host.managers import manager_for
 from toolkit.host.request import Say, Trying
 from toolkit.host.settings import settings_text
-from toolkit.host.stage import read_release
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
 from toolkit.host.upgrade import Change, try_out
@@ -29,7 +29,8 @@ def rollback(
     """
     state = _installed(layout)
     trial = read_trial(layout)
-    settle(layout, say, now, resume=trial.sha256 if trial and trial.kind == "rollback" else None)
+    resume = trial.sha256 if trial and trial.kind == "rollback" else None
+    settle(layout, say, now, Settling(resume=resume))
     state = read_state(layout) or state
     trial = read_trial(layout)
     version = to or (trial.version if trial else _previous(layout, state))
@@ -43,12 +44,14 @@ def rollback(
             f"{version} is not on this host; these are: {', '.join(_staged(layout))}",
             hint="name one of them, or install it by its install script",
         )
-    new = _installation(layout, state, version)
+    account = existing_account(state.user)
+    new = Installation(read_release(layout.release(version)), layout, account)
+    old = Installation(known_release(layout, state, running, new.release), layout, account)
     manager = manager_for(state.manager, new.release)
     manager.require(new)
     change = Change(
         kind="rollback",
-        old=_installation(layout, state, running),
+        old=old,
         new=new,
         manager=manager,
         sha256=sha256,
@@ -80,8 +83,3 @@ def _previous(layout: Layout, state: State) -> str:
 
 def _staged(layout: Layout) -> list[str]:
     return sorted(path.parent.name for path in layout.releases.glob(f"*/{MARKER}"))
-
-
-def _installation(layout: Layout, state: State, version: str) -> Installation:
-    release = read_release(layout.release(version))
-    return Installation(release, layout, existing_account(state.user))

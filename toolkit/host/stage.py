@@ -6,11 +6,12 @@ import urllib.parse
 from pathlib import Path
 
 from toolkit.host.bring import FULL, bring
-from toolkit.host.errors import DiskFull, UsageError
+from toolkit.host.errors import BadRelease, DiskFull, UsageError
 from toolkit.host.files import remove_tree, sync_filesystem, write_atomic
+from toolkit.host.known import read_release
 from toolkit.host.layout import Layout
 from toolkit.host.pythonenv import build_environment
-from toolkit.host.release import PATH, Release, parse_release
+from toolkit.host.release import Release
 from toolkit.host.request import Request, Say
 from toolkit.host.unpack import seal
 
@@ -25,9 +26,13 @@ def stage(request: Request, layout: Layout, say: Say) -> bool:
     Raises UsageError where that version is there from other bytes.
     """
     staged = layout.staged_sha256(request.version)
-    if staged == request.source.sha256:
+    if staged == request.source.sha256 and not _damaged(layout, request.version):
         return False
-    if staged is not None:
+    if staged == request.source.sha256:
+        # First the marker: what is left of a removal that was cut off counts for nothing.
+        layout.release(request.version).chmod(0o755)
+        layout.marker(request.version).unlink()
+    elif staged is not None:
         raise UsageError(
             f"{request.name} {request.version} is here already, from other bytes "
             f"({staged[:12]}, not {request.source.sha256[:12]})",
@@ -43,6 +48,17 @@ def stage(request: Request, layout: Layout, say: Say) -> bool:
             ) from error
         raise
     return True
+
+
+def _damaged(layout: Layout, version: str) -> bool:
+    """Say whether a version that does not run can't be used, and so is to be fetched anew."""
+    if version == layout.running_version():
+        return False
+    try:
+        read_release(layout.release(version))
+    except BadRelease:
+        return True
+    return False
 
 
 def _stage(request: Request, layout: Layout, say: Say) -> None:
@@ -82,11 +98,6 @@ def _same(request: Request, release: Release) -> None:
             f"the tarball holds {' '.join(found)}, not {' '.join(wanted)}",
             hint="render the install script again from the release that is published",
         )
-
-
-def read_release(folder: Path) -> Release:
-    """Read what an unpacked release says of itself."""
-    return parse_release((folder / PATH).read_text("utf-8"))
 
 
 def tarball_url(store: str, file: str) -> str:

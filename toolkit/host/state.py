@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
-from toolkit.host.errors import BadRelease
+from toolkit import __version__
+from toolkit.host.errors import BadRelease, TooOld
 from toolkit.host.files import write_atomic
 from toolkit.host.layout import Layout
 
@@ -27,6 +29,8 @@ class State:
 
     `follow` is how this host follows a channel (follow.Follow), None where it does not; `pinned`
     the one version that may run; `paused` says since when (at) and until when it stays as it is.
+    `left` is what is still to be done for a version that was kept (tidy.py), `postponed` until when
+    a version waits that was taken back by no fault of its own (postpone.py).
     """
 
     name: str
@@ -51,21 +55,18 @@ class State:
     follow: Mapping[str, Any] | None = None
     pinned: str | None = None
     paused: Mapping[str, str | None] | None = None
+    left: Mapping[str, Any] | None = None
+    postponed: Mapping[str, Any] | None = None
 
 
 def read_state(layout: Layout) -> State | None:
     """Give the state of the service, or None where there never was one.
 
-    Raises BadRelease where state.json is damaged.
+    Raises BadRelease where state.json is damaged, TooOld where a newer agentctl wrote it.
     """
     try:
         data = json.loads(layout.state.read_text(encoding="utf-8"))
-        schema = data.pop("schema")
-        if schema != SCHEMA:
-            raise BadRelease(
-                f"{layout.state} has format {schema}, this agentctl reads {SCHEMA}",
-                hint=f"use {layout.agentctl}, which wrote it",
-            )
+        require_format(layout, layout.state, data, SCHEMA)
         known = {field.name for field in fields(State)}
         # A newer agentctl may have noted more; the one that comes back must read what it knows.
         return State(**{name: value for name, value in data.items() if name in known})
@@ -78,7 +79,22 @@ def read_state(layout: Layout) -> State | None:
         ) from error
 
 
+def require_format(layout: Layout, path: Path, data: Mapping[str, Any], schema: int) -> None:
+    """Raise TooOld where a newer agentctl wrote the file, in a format that this one can't read."""
+    found = data.get("schema", 1)  # the first trials said none
+    if found == schema:
+        return
+    writer = data.get("agentctl", "a newer version")
+    raise TooOld(
+        f"{path} is of format {found}, written by agentctl {writer}; this is agentctl "
+        f"{__version__}, which reads format {schema}",
+        hint=f"use {layout.agentctl}, where that is agentctl {writer}; else run a new install "
+        "script, which brings the agentctl that is published now",
+    )
+
+
 def write_state(layout: Layout, state: State) -> None:
     """Write state.json whole, readable by everyone: it holds no secret."""
-    text = json.dumps({"schema": SCHEMA, **asdict(state)}, indent=2, sort_keys=True) + "\n"
+    data = {"schema": SCHEMA, "agentctl": __version__, **asdict(state)}
+    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     write_atomic(layout.state, text.encode(), 0o644)

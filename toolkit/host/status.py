@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.host.accounts import existing_account
-from toolkit.host.errors import UsageError
+from toolkit.host.errors import BadRelease, UsageError
 from toolkit.host.health import SETTLED, look
 from toolkit.host.history import WISHES, read_history
+from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
-from toolkit.host.managers import MANAGERS
-from toolkit.host.stage import read_release
+from toolkit.host.managers import manager_called
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
 
@@ -76,10 +76,14 @@ def _since(pid: int | None) -> str | None:
 
 
 def _live(layout: Layout, state: State, running: str) -> dict[str, Any]:
-    release = read_release(layout.release(running))
+    try:
+        release, damaged = read_release(layout.release(running)), None
+    except BadRelease as error:
+        release = known_release(layout, state, running)
+        damaged = f"{error.message}; its health gate is not known. `rollback` works all the same"
     installation = Installation(release, layout, existing_account(state.user))
-    process = MANAGERS[state.manager].process(installation)
-    fault = look(release.health or SETTLED, process, installation)
+    process = manager_called(state.manager).process(installation)
+    fault = damaged or look(release.health or SETTLED, process, installation)
     return {
         "since": _since(process.pid),
         "version": running,

@@ -16,7 +16,9 @@ from toolkit.host.manager import Process
 # How long a service may take to end: systemd's own limit for it, and some more.
 END_SECONDS = 100.0
 TICK = 0.1
-_PROPERTIES = ("ActiveState", "SubState", "MainPID", "NRestarts", "Result")
+# Job is left out by systemd where there is none.
+_PROPERTIES = ("ActiveState", "SubState", "MainPID", "NRestarts", "Result", "Restart", "Job")
+_DISABLED = ("disabled", "masked", "masked-runtime")
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,36 @@ class Systemctl:
         """Look at the unit's main process."""
         wanted = [f"--property={name}" for name in _PROPERTIES]
         shown = self.ask("systemctl", "show", unit, *wanted)
-        values = dict(line.split("=", 1) for line in shown.splitlines())
-        pid = int(values["MainPID"])
-        running = values["ActiveState"] == "active" and values["SubState"] == "running"
-        detail = f"{values['ActiveState']} ({values['SubState']}), result {values['Result']}"
-        return Process(running, pid or None, int(values["NRestarts"]), detail)
+        try:
+            values = dict(line.split("=", 1) for line in shown.splitlines())
+            pid, restarts = int(values["MainPID"]), int(values["NRestarts"])
+            running = values["ActiveState"] == "active" and values["SubState"] == "running"
+            detail = f"{values['ActiveState']} ({values['SubState']}), result {values['Result']}"
+            # What systemd would start again by itself is at rest only where somebody stopped it.
+            rests = values["ActiveState"] == "inactive" and not values.get("Job")
+            stopped = rests and values["Restart"] == "always" and not self._shuts_down()
+        except (ValueError, KeyError) as error:
+            raise CommandFailed(
+                f"systemd's answer about {unit} can't be read: {shown[-200:]!r}"
+            ) from error
+        return Process(running, pid or None, restarts, detail, stopped)
+
+    def put_aside(self, unit: str) -> str | None:
+        """Say that the unit is disabled, or stopped, where somebody did that; else None."""
+        enabled = self.ask("systemctl", "is-enabled", unit, accept=(0, 1, 4)).strip()
+        if enabled in _DISABLED:
+            return enabled
+        ask = ("show", unit, "--property=ActiveState", "--property=Job")
+        shown = self.ask("systemctl", *ask)
+        found = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        # One that waits to be started has a job.
+        rests = found.get("ActiveState") == "inactive" and not found.get("Job")
+        return "stopped" if rests else None
+
+    def _shuts_down(self) -> bool:
+        """Say whether all units are being stopped, with the host."""
+        accept = tuple(range(256))
+        return self.ask("systemctl", "is-system-running", accept=accept).strip() == "stopping"
 
     @staticmethod
     def sync(folder: Path) -> None:

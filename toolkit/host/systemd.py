@@ -67,6 +67,10 @@ class Systemd:
         """Ask systemd for the unit's main process."""
         return SYSTEM.process(_unit(installation.service))
 
+    def put_aside(self, installation: Installation) -> str | None:
+        """Ask systemd whether the unit was stopped or disabled."""
+        return SYSTEM.put_aside(_unit(installation.service))
+
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the unit's last lines in the journal."""
         unit = _unit(installation.service)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.host.errors import CommandFailed
-from toolkit.host.files import sync_filesystem, write_atomic
+from toolkit.host.files import copy_whole, sync_filesystem, write_atomic
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 from toolkit.host.systemctl import Systemctl
@@ -79,11 +79,37 @@ _SCRIPT = """\
 # files that stand ready, so that it works on a full disk; it may be run again at any point.
 set -eu
 cd {trial}
+shown() {{
+  {systemctl} show --property="$1" --value {service}.service
+}}
 exec 9<.
 flock 9
-# A unit that is about to be started: it was the old version that ended with an error.
-if [ "$1" = failed ] && [ -n "$({systemctl} show --property=Job --value {service}.service)" ]; then
-  exit 0
+case "$1" in
+  failed) # a unit that is about to be started: it was the old version that ended with an error
+    [ -z "$(shown Job)" ] || exit 0
+    ;;
+  unstarted) # the same: the old version took its time to end, and that of the other begins now
+    if [ -n "$(shown Job)" ]; then
+      {systemctl} --no-block restart {service}-revert@unstarted.timer
+      exit 0
+    fi
+    ;;
+esac
+why() {{
+  case "$1" in
+    failed) # by itself only when restarted too often: else somebody stopped or restarted it
+      restarts=$(shown NRestarts)
+      [ "${{restarts:-{starts}}}" -ge {starts} ] || set -- disturbed
+      ;;
+    expired) # at rest, though systemd would start it again for ever: somebody stopped it
+      stands=$(shown Restart)-$(shown ActiveState)-$(shown Job)
+      [ "$stands" != always-inactive- ] || set -- halted
+      ;;
+  esac
+  printf '%s' "$1"
+}}
+if [ -e armed ]; then
+  set -- "$(why "$1")"
 fi
 set -- reverting-* "$1"
 if [ ! -e "$1" ]; then
@@ -102,7 +128,7 @@ rm -f {drop_in}
 sync
 {systemctl} daemon-reload
 {systemctl} reset-failed {service}.service || true
-if [ -e {unit} ]; then # else none stood there before, either
+if [ "$1" != reverting-halted ] && [ -e {unit} ]; then # no unit: none stood there before, either
   {systemctl} --no-block restart {service}.service
 fi
 mv -T "$1" "reverted-${{1#reverting-}}"
@@ -207,7 +233,7 @@ class SystemdGuard:
             "starts": restarts + 1,
         }
         return {
-            _script(layout): self._script_text(trial, old),
+            _script(layout): self._script_text(trial, old, restarts),
             self.folder / f"{service}-revert@.service": _UNIT.format(**values),
             **{
                 self.folder / f"{service}-revert@{name}.timer": _TIMER.format(
@@ -222,7 +248,7 @@ class SystemdGuard:
         """Give the two times, in seconds: until it is started, the old version may need to end."""
         return {EXPIRED: trial.seconds, UNSTARTED: trial.seconds + ENDING}
 
-    def _script_text(self, trial: Trial, old: Installation) -> str:
+    def _script_text(self, trial: Trial, old: Installation, restarts: int) -> str:
         layout, service = old.layout, old.service
         files = [_back(path, place) for path, place in kept(layout)]
         files += [_back(_was(path), path) for path in self._replaced(service)]
@@ -236,6 +262,7 @@ class SystemdGuard:
             before=trial.before,
             version=trial.version,
             service=service,
+            starts=restarts + 1,
             files="\n".join(files),
             systemctl=shlex.join(["systemctl", *self.control.scope]),
             **{name: shlex.quote(str(path)) for name, path in quoted.items()},
@@ -259,6 +286,6 @@ def _was(path: Path) -> Path:
 
 
 def _keep(path: Path) -> None:
-    """Give the file a second name, which stays when the first is written anew."""
+    """Copy the file, so that the copy stays as it is whoever writes to the first."""
     if path.exists() and not _was(path).exists():
-        os.link(path, _was(path))
+        copy_whole(path, _was(path))

@@ -82,6 +82,12 @@ class SystemdUser:
             return Process(False, None, 0, f"no systemd of {installation.account.name} runs")
         return user_systemctl(installation.account).process(_unit(installation.service))
 
+    def put_aside(self, installation: Installation) -> str | None:
+        """Ask the user's systemd whether the unit was stopped or disabled."""
+        if not _runtime(installation.account).is_dir():
+            return None
+        return user_systemctl(installation.account).put_aside(_unit(installation.service))
+
     def logs(self, installation: Installation, lines: int) -> str:
         """Give the unit's last lines in the user's journal."""
         words = ("--unit", _unit(installation.service), "--lines", str(lines), "--no-pager")

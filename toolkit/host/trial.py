@@ -11,16 +11,23 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from toolkit.host.files import remove_tree, sync_folder, write_atomic
+from toolkit import __version__
+from toolkit.host.errors import BadRelease
+from toolkit.host.files import copy_whole, remove_tree, sync_folder, write_atomic
 from toolkit.host.layout import Layout
+from toolkit.host.state import require_format
 
+SCHEMA = 1
 ARMED = "armed"
 COMMITTED = "committed"
 REVERTING = "reverting"
 REVERTED = "reverted"
+# Why a trial was ended by somebody: stopped, and so it stays; or stopped or restarted.
+HALTED = "halted"
+DISTURBED = "disturbed"
 # Room for what is noted at the end, should the version on trial fill the disk.
 _RESERVE = "reserve"
 _RESERVED = 256 * 1024
@@ -33,7 +40,7 @@ class Trial:
 
     `kind` is upgrade or rollback; `sha256` is the new version's; `seconds` is how long its
     keeper has to say that it stays. `heard` is when the controller last heard from the agent,
-    empty for never and None where it can't say.
+    empty for never and None where it can't say. `keep` is how many versions stay on the host.
     """
 
     kind: str
@@ -44,6 +51,7 @@ class Trial:
     began: str
     seconds: int
     heard: str | None = None
+    keep: int = 3
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,11 @@ def open_trial(layout: Layout, trial: Trial) -> None:
     folder.chmod(0o755)
     (folder / "was" / "current").symlink_to(layout.current.readlink())
     for name, place in _settings(layout):
-        # A second name for the same file: what is written later, is written to another.
-        os.link(place, folder / "was" / name)
+        # Not a second name for the same file: an editor may write into that.
+        copy_whole(place, folder / "was" / name)
     (folder / ARMED).touch(mode=0o600)
-    text = json.dumps(asdict(trial), indent=2, sort_keys=True) + "\n"
+    data = {"schema": SCHEMA, "agentctl": __version__, **asdict(trial)}
+    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     write_atomic(folder / "trial.json", text.encode(), 0o644)
     (folder / _RESERVE).write_bytes(os.urandom(_RESERVED))
     sync_folder(folder / "was")
@@ -75,11 +84,25 @@ def open_trial(layout: Layout, trial: Trial) -> None:
 
 
 def read_trial(layout: Layout) -> Trial | None:
-    """Give the trial that is open, or None."""
+    """Give the trial that is open, or None.
+
+    Raises BadRelease where it can't be read, TooOld where a newer agentctl opened it.
+    """
+    path = layout.trial / "trial.json"
     try:
-        return Trial(**json.loads((layout.trial / "trial.json").read_text("utf-8")))
+        data = json.loads(path.read_text("utf-8"))
+        require_format(layout, path, data, SCHEMA)
+        known = {field.name for field in fields(Trial)}
+        # A newer agentctl may have noted more.
+        return Trial(**{name: value for name, value in data.items() if name in known})
     except FileNotFoundError:
         return None
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BadRelease(
+            f"{path} is damaged: {error}",
+            hint="wait a few minutes, in which systemd ends the trial; then move "
+            f"{layout.trial} away",
+        ) from error
 
 
 def standing(layout: Layout) -> Standing:

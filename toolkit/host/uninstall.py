@@ -14,7 +14,7 @@ from toolkit.host.files import remove_tree, unfinished
 from toolkit.host.follow import standing, take_away
 from toolkit.host.guard import guard_for
 from toolkit.host.layout import Layout
-from toolkit.host.managers import MANAGERS
+from toolkit.host.managers import manager_called
 from toolkit.host.request import Say
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
@@ -44,14 +44,14 @@ def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bo
         )
     trial = read_trial(layout)
     if trial is not None:
-        guard = guard_for(MANAGERS[trial.manager], existing_account(state.user))
+        guard = guard_for(manager_called(trial.manager), existing_account(state.user))
         perform("disarm", lambda: guard.disarm(layout, state.service))
     if standing(state.service):
         say.step("follow no channel any more")
         perform("unfollow", lambda: take_away(state.service))
     say.step(f"stop {state.service}")
     if state.details or layout.running_version() is not None:
-        manager = MANAGERS[state.manager]
+        manager = manager_called(state.manager)
         perform("leave", lambda: manager.remove(layout, state.service, state.details))
     if keep_data:
         say.step(f"remove {state.service}, and keep its data in {layout.home}")

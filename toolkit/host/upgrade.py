@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from toolkit.host.ending import REASONS, Ending, known_state, room
-from toolkit.host.errors import AgentctlError, Reverted, StartFailed, Unhealthy
+from toolkit.host.ending import REASONS, Ending, room
+from toolkit.host.errors import AgentctlError, CommandFailed, PutAside, Reverted, StartFailed
 from toolkit.host.files import point_link
 from toolkit.host.guard import Guard, guard_for
 from toolkit.host.health import wait_until_healthy
-from toolkit.host.history import Event, note
 from toolkit.host.hooks import run_hook
-from toolkit.host.interrupts import held_off
+from toolkit.host.interrupts import hang_up_held_off, held_off
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
-from toolkit.host.prune import prune
 from toolkit.host.redact import Redactor
 from toolkit.host.request import Say, Trying
 from toolkit.host.settings import secret_values, settings_differ, write_settings
 from toolkit.host.steps import perform
+from toolkit.host.tidy import tidy
 from toolkit.host.trial import (
     COMMITTED,
+    HALTED,
     Trial,
     begin_revert,
     commit,
@@ -32,8 +32,6 @@ from toolkit.host.trial import (
     standing,
 )
 from toolkit.host.watch import Failed, Terms, heard_before, terms, watch
-
-Fault = AgentctlError | OSError
 
 # What a call gives as changed.
 CHANGING = ("settings", "switch", "configure", "start")
@@ -63,7 +61,8 @@ def try_out(change: Change, say: Say, now: Callable[[], str]) -> tuple[str, ...]
     Goes on where an earlier call with the same version was cut off. Raises Reverted when the
     old version runs again, or the fault of a step before anything was touched.
     """
-    return _TryOut(change, guard_for(change.manager, change.old.account), say, now).run()
+    with hang_up_held_off():
+        return _TryOut(change, guard_for(change.manager, change.old.account), say, now).run()
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,10 @@ class _TryOut:
         asked = terms(self.new.release.health, self.change.trying.window)
         trial = read_trial(self.layout)
         if trial is None:
+            self._require_in_work()
             self._before_switch()
             trial = self._trial(asked)
+        trial = replace(trial, keep=self.change.trying.keep)
         end = Ending(trial, self.old, self.manager, self.guard, self.now)
         steps = self._steps(trial, asked)
         step = "open"
@@ -102,15 +103,14 @@ class _TryOut:
             for step, (wording, action) in steps.items():
                 self.say.step(wording)
                 perform(step, action)
-        except (AgentctlError, OSError) as error:
-            raise self._back(end, step, error) from error
         except KeyboardInterrupt:
             # systemd goes on with the trial by itself; nobody else would.
             self._interrupted(end, step)
             raise
+        except Exception as error:  # whatever it is: no version stays that nobody watched
+            raise self._back(end, step, error) from error
         end.keep()
-        self._after_commit()
-        self._prune()
+        tidy(self.layout, self.say, self.now)
         return tuple(name for name in steps if name in CHANGING)
 
     def _interrupted(self, end: Ending, step: str) -> None:
@@ -189,21 +189,35 @@ class _TryOut:
                 why=standing(self.layout).why,
             )
 
-    def _back(self, end: Ending, step: str, error: Fault) -> Fault:
+    def _back(self, end: Ending, step: str, error: Exception) -> Exception:
         """Bring the old version back, and give the error that says so."""
         if read_trial(self.layout) is None:
             return error
         failed = error if isinstance(error, Failed) else None
         own = failed.own if failed else isinstance(error, StartFailed) and room(self.layout)
-        reason = str(error).splitlines()[0]
+        reason = _reason(error)
         harmless = self._harmless(end, step)
         with held_off():
-            self._undo(end, step, failed.why if failed else "unhealthy" if own else "stopped")
-            end.make_sure()
+            try:
+                self._undo(end, step, failed.why if failed else "unhealthy" if own else "stopped")
+                end.make_sure()
+            except Exception as worse:  # noqa: BLE001 - told; the next call goes on with the trial
+                return self._half_back(reason, worse)
+            halted = standing(self.layout).why == HALTED
             end.give_up(reason, own=own)
         if harmless:
             return error
-        return self._reverted(reason, failed.log if failed else "", own=own)
+        now = f"{self.old.release.version} is back, and stays stopped" if halted else self._now()
+        return self._reverted(reason, failed.log if failed else "", now, own=own)
+
+    def _half_back(self, reason: str, worse: Exception) -> AgentctlError:
+        old, new = self.old.release.version, self.new.release.version
+        return CommandFailed(
+            Redactor(secret_values(self.old)).text(
+                f"{new} did not stay: {reason}\nand {old} is not back yet: {_reason(worse)}"
+            ),
+            hint=f"run it again, which goes on: {self.layout.agentctl} rollback --to {old}",
+        )
 
     def _harmless(self, end: Ending, step: str) -> bool:
         """Say whether the old version still runs; not so where an earlier call had switched."""
@@ -218,13 +232,17 @@ class _TryOut:
         self.say.step(f"bring {end.trial.before} back")
         self.guard.revert(self.old, why)
 
-    def _reverted(self, reason: str, log: str, *, own: bool) -> Reverted:
-        old, new = self.old.release.version, self.new.release.version
+    def _now(self) -> str:
+        """Say how the old version does."""
+        old = self.old.release.version
         try:
             wait_until_healthy(self.manager, self.old, self.say.step)
-            now = f"{old} runs again and is healthy"
-        except Unhealthy as error:
-            now = f"{old} was started again, but {error.message}"
+        except (AgentctlError, OSError) as error:
+            return f"{old} was started again, but {error}"
+        return f"{old} runs again and is healthy"
+
+    def _reverted(self, reason: str, log: str, now: str, *, own: bool) -> Reverted:
+        new = self.new.release.version
         lines = f"\nlast lines of its log:\n{log}" if log else ""
         message = f"{new} did not stay: {reason}\n{now}{lines}"
         return Reverted(
@@ -234,31 +252,21 @@ class _TryOut:
             else "mend that, then run the same command again",
         )
 
+    def _require_in_work(self) -> None:
+        """Raise PutAside where nobody asked for a start, and somebody has stopped the service."""
+        word = self.manager.put_aside(self.old) if self.change.trying.unattended else None
+        if word is not None:
+            raise PutAside(self.old.service, word, self.new.release.version)
+
     def _before_switch(self) -> None:
         hooks = self.new.release.hooks
         if hooks.before_switch:
             self.say.step("run the release's command before the switch")
             perform("before-switch", lambda: run_hook(self.new, hooks.before_switch))
 
-    def _after_commit(self) -> None:
-        hooks = self.new.release.hooks
-        if not hooks.after_commit:
-            return
-        self.say.step("run the release's command after the switch")
-        try:
-            perform("after-commit", lambda: run_hook(self.new, hooks.after_commit))
-        except (AgentctlError, OSError) as error:
-            # The version stays: it holds, and going back would undo what others may rely on.
-            reason = f"its command after the switch failed: {str(error).splitlines()[0]}"
-            reason = Redactor(secret_values(self.new)).text(reason)
-            self.say.step(reason)
-            note(self.layout, Event(self.now(), "failed", self.new.release.version, reason))
 
-    def _prune(self) -> None:
-        keep = self.change.trying.keep
-        try:
-            perform("prune", lambda: prune(self.layout, known_state(self.layout), keep))
-        except OSError as error:
-            self.say.step(
-                f"old versions could not be removed, which the next upgrade tries: {error}"
-            )
+def _reason(error: Exception) -> str:
+    """Give the first line of a fault; of one that nobody foresaw, what it is."""
+    if isinstance(error, (AgentctlError, OSError)):
+        return str(error).splitlines()[0]
+    return f"agentctl has a fault of its own: {error!r}"

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from toolkit.host.controller import CantSay, Heartbeats
 from toolkit.host.errors import AgentctlError
-from toolkit.host.health import SETTLED, look
+from toolkit.host.health import SETTLED, Unanswered, look, process_of
 from toolkit.host.manager import Installation, Manager, Process
 from toolkit.host.redact import Redactor
 from toolkit.host.release import Health
 from toolkit.host.settings import secret_values
-from toolkit.host.trial import ARMED, standing
+from toolkit.host.trial import ARMED, DISTURBED, HALTED, standing
 
 # Less room than this, and what a version does says nothing of the version.
 ROOM = 1_000_000
@@ -27,6 +27,8 @@ _ENDED = {
     "expired": "its time ran out before agentctl could confirm it",
     "unstarted": "its time ran out before agentctl could confirm it",
     "rebooted": "the host was started anew while it was on trial",
+    HALTED: "somebody stopped it while it was on trial",
+    DISTURBED: "somebody stopped or restarted it while it was on trial",
 }
 
 
@@ -111,9 +113,11 @@ class _Watch:
     def run(self) -> None:
         deadline = time.monotonic() + self.asked.timeout + self.asked.window
         while True:
-            process = self.manager.process(self.new)
+            process = self._process()
             fault = look(self.gate, process, self.new)
             self._require_open(process)
+            if process.stopped:
+                raise self._failed(_ENDED[HALTED], process, why=HALTED)
             if process.restarts > self.asked.restarts:
                 raise self._failed(f"its process was restarted {process.restarts} times", process)
             now = time.monotonic()
@@ -123,6 +127,13 @@ class _Watch:
             if now > deadline + (self.asked.patience if held and self.was_silent else 0):
                 raise self._failed(fault or self._too_late(), process)
             time.sleep(self.gate.interval)
+
+    def _process(self) -> Process:
+        """Look at the process; a manager that does not answer says nothing of the version."""
+        try:
+            return process_of(self.manager, self.new)
+        except Unanswered as error:
+            raise Failed(error.message, own=False, why="stopped") from error
 
     def _held(self, fault: str | None, process: Process, now: float) -> float:
         if fault is not None:

@@ -137,6 +137,23 @@ def test_the_zstd_form_comes_before_gzip_and_is_the_same_version(world: World) -
     assert not any("can't be used" in line for line in world.said)
 
 
+def test_a_version_whose_description_is_damaged_is_fetched_anew_unless_it_runs(
+    world: World,
+) -> None:
+    world.stage(NEW)
+    text = world.layout.release(NEW) / "toolkit" / "release.json"
+    whole = text.read_bytes()
+    text.parent.chmod(0o755)
+    text.chmod(0o644)
+    text.write_bytes(b"{")
+    world.layout.current.symlink_to(f"releases/{NEW}")
+    assert stage(world.request(NEW), world.layout, Say(print, print)) is False
+    world.layout.current.unlink()
+    assert stage(world.request(NEW), world.layout, Say(print, print)) is True
+    assert text.read_bytes() == whole
+    assert stage(world.request(NEW), world.layout, Say(print, print)) is False
+
+
 def test_a_delta_is_all_that_is_fetched_where_its_base_is_whole(world: World) -> None:
     by = world.stage(OLD, forms=())
     assert by == [f"agent-v{OLD}.tar.gz"]

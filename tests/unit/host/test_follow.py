@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.support.installed import put_service
+from tests.support.tried import Fake
 from toolkit.host import cli, follow
-from toolkit.host.errors import DownloadFailed, Pinned, UsageError
+from toolkit.host.clock import parse_time
+from toolkit.host.errors import DownloadFailed, Pinned, PutAside, UsageError
 from toolkit.host.fetch import Source
 from toolkit.host.follow import Follow, check, noted, parse_follow
 from toolkit.host.history import read_history
 from toolkit.host.holds import held, pause_end, refuse_pinned
 from toolkit.host.layout import MARKER, Layout
 from toolkit.host.locate import Located
+from toolkit.host.postpone import postponed
 from toolkit.host.schedule import calendar, is_open, parse_every, parse_span, parse_window, spoken
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.unattended import needless, remember
@@ -218,21 +221,43 @@ def located(version: str, *, taken_out: bool = False) -> Located:
     return Located(version, "linux-x64", source, (), taken_out)
 
 
-def test_what_a_timer_tries_and_what_it_leaves(layout: Layout) -> None:
+def test_what_a_timer_tries_and_what_it_leaves(layout: Layout, manager: Fake) -> None:
     state = state_of(layout)
-    assert needless(layout, state, located("1.2.0")) is None
-    assert "no other version" in (needless(layout, state, located("1.1.0")) or "")
-    assert "was not taken back" in (needless(layout, state, located("1.0.0")) or "")
-    assert needless(layout, state, located("1.0.0", taken_out=True)) is None
+    assert needless(layout, state, located("1.2.0"), NOW) is None
+    assert "no other version" in (needless(layout, state, located("1.1.0"), NOW) or "")
+    assert "was not taken back" in (needless(layout, state, located("1.0.0"), NOW) or "")
+    assert needless(layout, state, located("1.0.0", taken_out=True), NOW) is None
     fault = {"version": "1.2.0", "reason": "it hung", "at": "then"}
     state = replace(state, failed={located("1.2.0").source.sha256: fault})
-    assert "failed on this host before" in (needless(layout, state, located("1.2.0")) or "")
-    assert needless(layout, state, located("1.3.0")) is None
+    assert "failed on this host before" in (needless(layout, state, located("1.2.0"), NOW) or "")
+    assert needless(layout, state, located("1.3.0"), NOW) is None
+    manager.aside = "stopped"
+    with pytest.raises(PutAside, match=r"is stopped, and so 1\.3\.0 was not tried"):
+        needless(layout, state, located("1.3.0"), NOW)
+    assert "no other version" in (needless(layout, state, located("1.1.0"), NOW) or "")
+
+
+def test_a_version_that_was_taken_back_by_no_fault_of_its_own_waits_for_longer_each_time(
+    layout: Layout, manager: Fake
+) -> None:
+    sha256, waits, noted = located("1.2.0").source.sha256, [], None
+    for _ in range(9):
+        noted = postponed(noted, sha256, "1.2.0", "the host was started anew", NOW.isoformat())
+        waits.append((parse_time(noted["until"]) - NOW) / timedelta(minutes=1))
+    assert waits == [30, 60, 120, 240, 480, 960, 1440, 1440, 1440]
+    state = replace(state_of(layout), postponed=noted)
+    said = needless(layout, state, located("1.2.0"), NOW + timedelta(hours=23)) or ""
+    assert "was tried 9 times and taken back by no fault of its own" in said
+    assert "the host was started anew" in said
+    assert needless(layout, state, located("1.2.0"), NOW + timedelta(hours=24)) is None
+    assert needless(layout, state, located("1.3.0"), NOW) is None
+    assert needless(layout, state, located("1.2.0"), NOW - timedelta(days=2)) is None
+    assert postponed(noted, "other", "1.3.0", "", NOW.isoformat())["times"] == 1
 
 
 def test_a_first_installation_that_was_cut_off_is_gone_on_with(layout: Layout) -> None:
     state = replace(state_of(layout), outcome="installing")
-    assert needless(layout, state, located("1.1.0")) is None
+    assert needless(layout, state, located("1.1.0"), NOW) is None
 
 
 def test_only_signed_metadata_is_followed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,8 @@ def script(layout: Layout, tmp_path: Path) -> tuple[Path, dict[str, str]]:
         folder.mkdir(parents=True)
     (units / "tiny.service").write_text("old", "utf-8")
     systemctl = programs / "systemctl"
-    systemctl.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n', "utf-8")
+    says = f'cat {tmp_path}/"$2" 2>/dev/null; exit 0'
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/calls\n{says}\n', "utf-8")
     systemctl.chmod(0o755)
     open_trial(layout, TRIAL)
     path = f"{programs}:/usr/bin:/bin"
@@ -143,12 +145,64 @@ def test_the_script_brings_all_of_the_old_version_back(
     assert standing(layout) == Standing("reverted", "failed")
     assert (tmp_path / "calls").read_text("utf-8").splitlines() == [
         "show --property=Job --value tiny.service",
+        "show --property=NRestarts --value tiny.service",
         "daemon-reload",
         "reset-failed tiny.service",
         "--no-block restart tiny.service",
     ]
     assert run_script(script, "expired") == 0
     assert standing(layout) == Standing("reverted", "failed")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the script is called with, what systemd shows, what is noted, and what is started."""
+
+    why: str
+    shown: dict[str, str]
+    ended: str
+    started: bool = True
+
+
+ALWAYS = {"Restart": "always"}
+CASES = [
+    Case("failed", {"NRestarts": "2"}, "failed"),
+    Case("failed", {"NRestarts": "1"}, "disturbed"),
+    Case("failed", {"NRestarts": "0"}, "disturbed"),
+    Case("expired", {**ALWAYS, "ActiveState": "active"}, "expired"),
+    Case("expired", {**ALWAYS, "ActiveState": "failed"}, "expired"),
+    Case("expired", {**ALWAYS, "ActiveState": "inactive"}, "halted", started=False),
+    Case("expired", {**ALWAYS, "ActiveState": "inactive", "Job": "7"}, "expired"),
+    Case("expired", {"Restart": "no", "ActiveState": "inactive"}, "expired"),
+    Case("unstarted", {**ALWAYS, "ActiveState": "inactive"}, "unstarted"),
+    Case("unstarted", {"Job": "7"}, "", started=False),
+    Case("failed", {"NRestarts": "2", "Job": "7"}, "", started=False),
+    Case("halted", {}, "halted", started=False),
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_script_tells_what_somebody_did_from_what_the_version_did(
+    case: Case, layout: Layout, script: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    switch(layout)
+    for name, value in case.shown.items():
+        (tmp_path / f"--property={name}").write_text(f"{value}\n", "utf-8")
+    assert run_script(script, case.why) == 0
+    ended = Standing("reverted", case.ended) if case.ended else Standing("armed")
+    assert standing(layout) == ended
+    assert layout.running_version() == ("1.0" if case.ended else "2.0")
+    calls = (tmp_path / "calls").read_text("utf-8")
+    assert ("--no-block restart tiny.service" in calls) == case.started
+
+
+def test_the_unit_that_comes_back_is_not_what_was_written_into_meanwhile(
+    layout: Layout, script: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    with (tmp_path / "units" / "tiny.service").open("a", encoding="utf-8") as file:
+        file.write("# by an editor that writes into the file")
+    assert run_script(script, "expired") == 0
+    assert (tmp_path / "units" / "tiny.service").read_text("utf-8") == "old"
 
 
 def test_the_script_goes_on_where_it_was_cut_off(

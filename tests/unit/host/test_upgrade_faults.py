@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from toolkit.host import install, upgrade
+from tests.support.tried import NEW, OLD, SILENT, Fake, change, noted, now, release, state, trial
+from toolkit.host import install, tidy, upgrade
 from toolkit.host.accounts import this_account
 from toolkit.host.arguments import build_parser
 from toolkit.host.cli import RUNS
@@ -30,135 +28,15 @@ from toolkit.host.errors import (
 from toolkit.host.fetch import Source
 from toolkit.host.history import read_history
 from toolkit.host.layout import Layout
-from toolkit.host.manager import Installation, Process
-from toolkit.host.managers import MANAGERS
+from toolkit.host.manager import Installation
 from toolkit.host.preview import preview
-from toolkit.host.release import Health, Release, Runtime, Service
+from toolkit.host.release import Health
 from toolkit.host.request import Request, Say, Trying
 from toolkit.host.rollback import rollback
-from toolkit.host.state import State, read_state, write_state
-from toolkit.host.trial import Trial, begin_revert, open_trial, read_trial
-from toolkit.host.upgrade import Change, try_out
+from toolkit.host.state import write_state
+from toolkit.host.trial import begin_revert, read_trial
+from toolkit.host.upgrade import try_out
 from toolkit.host.watch import Failed, terms, watch
-
-OLD, NEW = "1.0", "2.0"
-SILENT = Say(lambda _: None, lambda _, __: None)
-
-
-def now() -> str:
-    return "2026-11-21T00:00:00+00:00"
-
-
-def release(version: str) -> Release:
-    service = Service("tiny", ("/bin/true",), None, "{home}", {}, (), (), 1, None, ("direct",))
-    health = Health("none", (), timeout=1, interval=0.01, watch=0)
-    runtime = Runtime("none", "", bundled=False)
-    return Release("tiny", "Tiny", version, None, runtime, service, health)
-
-
-@dataclass
-class Fake:
-    """A manager that runs what `current` names when it is started."""
-
-    layout: Layout
-    name: str = "direct"
-    runs: str | None = OLD
-    prints: str = "a line"
-    fails: dict[str, Exception] = field(default_factory=dict)
-    hook: Callable[[], None] | None = None
-
-    def _may(self, what: str, version: str) -> None:
-        if (error := self.fails.get(f"{what} {version}")) is not None:
-            raise error
-
-    def require(self, installation: Installation) -> None:
-        self._may("require", installation.release.version)
-
-    def configured(self, installation: Installation) -> bool:
-        return True
-
-    def foresee(self, installation: Installation) -> Mapping[str, Any]:
-        return {}
-
-    def configure(self, installation: Installation) -> None:
-        self._may("configure", installation.release.version)
-
-    def start(self, installation: Installation) -> None:
-        self._may("start", installation.release.version)
-        self.runs = self.layout.running_version()
-
-    def process(self, installation: Installation) -> Process:
-        self._may("process", installation.release.version)
-        if self.hook:
-            self.hook()
-        return Process(True, 7, 0, "active (running)")
-
-    def logs(self, installation: Installation, lines: int) -> str:
-        self._may("logs", installation.release.version)
-        return self.prints
-
-    def remove(self, layout: Layout, service: str, details: Mapping[str, Any]) -> None:
-        self.runs = None
-
-
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    """A service that runs 1.0 and has 2.0 beside it."""
-    layout = Layout(tmp_path / "tiny")
-    for version, sha256 in ((OLD, "a"), (NEW, "b")):
-        folder = layout.release(version)
-        (folder / "toolkit").mkdir(parents=True)
-        (folder / "toolkit" / "release.json").write_text(release(version).to_json(), "utf-8")
-        layout.marker(version).write_text(sha256 + "\n", "ascii")
-    layout.current.symlink_to(f"releases/{OLD}")
-    layout.env.write_text("A=1\n", "utf-8")
-    layout.env.chmod(0o600)
-    write_state(layout, state())
-    return layout
-
-
-def state() -> State:
-    return State(
-        name="tiny",
-        service="tiny",
-        version=OLD,
-        platform="linux-x64",
-        manager="direct",
-        user=this_account().name,
-        created_user=False,
-        home="/opt/tiny",
-        sha256="a",
-        outcome="running",
-        reason="",
-        at="",
-    )
-
-
-@pytest.fixture
-def manager(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    fake = Fake(layout)
-    monkeypatch.setitem(MANAGERS, "direct", fake)
-    return fake
-
-
-def change(layout: Layout, manager: Fake, **given: Any) -> Change:
-    old, new = (Installation(release(version), layout, this_account()) for version in (OLD, NEW))
-    settings = given.pop("settings", "A=2\n")
-    known = {"kind": "upgrade", "sha256": "b", "trying": Trying(), **given}
-    return Change(old=old, new=new, manager=manager, settings=settings, **known)
-
-
-def trial(layout: Layout) -> Trial:
-    found = Trial("upgrade", NEW, "b", OLD, "direct", now(), 70)
-    open_trial(layout, found)
-    return found
-
-
-def noted(layout: Layout) -> State:
-    found = read_state(layout)
-    assert found is not None
-    return found
-
 
 # --- the watch
 
@@ -291,7 +169,7 @@ def test_a_version_that_stays_is_no_failure_for_want_of_tidying_up(
     def refused(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(upgrade, "prune", refused)
+    monkeypatch.setattr(tidy, "prune", refused)
     said: list[str] = []
     assert "start" in try_out(change(layout, manager), Say(said.append, lambda _, __: None), now)
     assert any("Operation not permitted" in line for line in said)
