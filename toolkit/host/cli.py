@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import os
 import signal
 import sys
@@ -16,11 +17,13 @@ from importlib import import_module
 
 from toolkit.host.arguments import build_parser
 from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted
+from toolkit.host.layout import Layout
 
 INTERRUPTED = 130
 _VERBS = {
-    "cli_install": ("install", "upgrade", "follow", "uninstall"),
-    "cli_upgrade": ("rollback", "history", "settle"),
+    "cli_configure": ("configure",),
+    "cli_install": ("install", "upgrade", "follow"),
+    "cli_upgrade": ("rollback", "history", "settle", "uninstall"),
     "cli_follow": ("unfollow", "pin", "unpin", "pause", "resume"),
     "cli_person": ("status", "logs", "doctor", "support-bundle"),
     "cli_service": ("supervise", "exec"),
@@ -50,15 +53,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except AgentctlError as error:
-        return _fail(error)
+        return _fail(error, arguments)
     except OSError as error:
-        return _fail(_of_system(error))
+        return _fail(_of_system(error), arguments)
     except KeyboardInterrupt:
         _complain("interrupted; the same command goes on where this one stopped")
         return INTERRUPTED
 
 
-def _fail(error: AgentctlError) -> int:
+def _fail(error: AgentctlError, arguments: argparse.Namespace) -> int:
+    if getattr(arguments, "json", False):
+        from toolkit.host.outcome import compared, failure, standing
+
+        # A state that can't be read is the fault itself, or would hide it.
+        with suppress(AgentctlError, OSError):
+            before, after = getattr(arguments, "before", None), standing(Layout(arguments.home))
+            print(json.dumps({"error": failure(error), **compared(before, after)}))
     _complain(f"error: {error.message}")
     if error.hint:
         _complain(f"  do:  {error.hint}")
