@@ -20,7 +20,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _OFF = ("no", "false", "none")
 
 
-class UnknownHostKeyError(SSHException):
+class UnknownHostKeyError(SSHException):  # type: ignore[misc]  # Paramiko has no types
     """No known_hosts file has a key of the host; `key` is what it showed."""
 
     def __init__(self, name: str, key: Any) -> None:
@@ -28,7 +28,7 @@ class UnknownHostKeyError(SSHException):
         self.name = name
 
 
-class _Refuse(MissingHostKeyPolicy):  # type: ignore[misc]  # Paramiko has no types
+class _Refuse(MissingHostKeyPolicy):  # type: ignore[misc]
     def missing_host_key(self, client: SSHClient, hostname: str, key: Any) -> None:
         del client
         raise UnknownHostKeyError(hostname, key)
