@@ -93,6 +93,12 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
     verb.add_argument(
         "--process-manager", default="systemd", help="systemd, systemd-user, pm2 or direct"
     )
+    verb.add_argument(
+        "--store-header-stdin",
+        action="store_true",
+        help="read that header from standard input, ended by a NUL, and keep it in the service's"
+        " folder, for root alone",
+    )
     verb.add_argument("--home", type=Path, help="where to install (default: /opt/SERVICE)")
     verb.add_argument("--user", help="who runs the service (default: who calls sudo)")
     verb.add_argument(
@@ -150,6 +156,7 @@ def _add_rollback(verbs: Verbs) -> argparse.ArgumentParser:
     verb = verbs.add_parser("rollback", help="go back to a version that is still on this host")
     _add_home(verb)
     verb.add_argument("--to", metavar="VERSION", help="which (default: the one before)")
+    verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     _add_trying(verb)
     return verb
 
@@ -208,6 +215,8 @@ def _add_uninstall(verbs: Verbs) -> argparse.ArgumentParser:
     verb = verbs.add_parser("uninstall", help="stop the service and remove all that it wrote")
     _add_home(verb)
     verb.add_argument("--keep-data", action="store_true", help="keep .env, logs and workspace")
+    verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
+    verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
     return verb
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,10 +21,16 @@ from toolkit.host.bundled import Contents
 from toolkit.host.choice import Wanted
 from toolkit.host.cli_follow import RUNS as PULL
 from toolkit.host.cli_follow import Unless, nothing_done, run_follow, run_unattended
-from toolkit.host.cli_upgrade import as_install, run_history, run_rollback, run_settle
+from toolkit.host.cli_upgrade import (
+    as_install,
+    run_history,
+    run_rollback,
+    run_settle,
+    run_uninstall,
+)
 from toolkit.host.console import clock, now, speaking
 from toolkit.host.direct import supervise
-from toolkit.host.envfile import parse_env, parse_settings
+from toolkit.host.envfile import parse_env
 from toolkit.host.errors import (
     AgentctlError,
     DiskFull,
@@ -33,19 +39,20 @@ from toolkit.host.errors import (
     RolledBack,
     UsageError,
 )
+from toolkit.host.given import given
 from toolkit.host.holds import refuse_pinned
 from toolkit.host.install import install, require_ours
 from toolkit.host.layout import Layout
-from toolkit.host.locate import Located, copied_trust, parse_addresses, pinned, trusted
+from toolkit.host.locate import Located, copied_trust, pinned, trusted
 from toolkit.host.lock import locked
 from toolkit.host.meter import metered
 from toolkit.host.offline import answering, renewal
+from toolkit.host.outcome import compared, failure, foreseen, standing
 from toolkit.host.preview import preview
 from toolkit.host.release import default_home
 from toolkit.host.request import Request, Say, Trying
 from toolkit.host.status import status
 from toolkit.host.storeheader import sending
-from toolkit.host.uninstall import uninstall
 
 INTERRUPTED = 130
 UNHEALTHY = 3
@@ -62,15 +69,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except AgentctlError as error:
-        return _fail(error)
+        return _fail(error, arguments)
     except OSError as error:
-        return _fail(_of_system(error))
+        return _fail(_of_system(error), arguments)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return INTERRUPTED
 
 
-def _fail(error: AgentctlError) -> int:
+def _fail(error: AgentctlError, arguments: argparse.Namespace) -> int:
+    if getattr(arguments, "json", False):
+        # A state that can't be read is the fault itself, or would hide it.
+        with suppress(AgentctlError, OSError):
+            before, after = getattr(arguments, "before", None), standing(Layout(arguments.home))
+            print(json.dumps({"error": failure(error), **compared(before, after)}))
     print(f"error: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"  do:  {error.hint}", file=sys.stderr)
@@ -96,11 +108,11 @@ def _interrupt(number: int, frame: object) -> None:
 def _install(arguments: argparse.Namespace, unless: Unless = lambda _: None) -> int:
     """Install, unless a reason speaks against what was found."""
     service = arguments.service or arguments.name
-    home = (arguments.home or Path(default_home(service))).absolute()
-    arguments.addresses, settings = _from_stdin(arguments)
+    arguments.home = home = (arguments.home or Path(default_home(service))).absolute()
     say = speaking(quiet=arguments.json)
     layout = Layout(home)
-    with _reached(arguments) as bundle:
+    arguments.before = before = standing(layout)
+    with given(arguments) as settings, _reached(arguments) as bundle:
         if arguments.check:
             # What is verified for it is kept elsewhere, and then forgotten.
             with tempfile.TemporaryDirectory() as folder:
@@ -115,8 +127,8 @@ def _install(arguments: argparse.Namespace, unless: Unless = lambda _: None) -> 
             request = _request(arguments, home, located, settings)
             changed = install(request, say, now)
     if arguments.json:
-        outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
-        print(json.dumps(outcome))
+        told = {"name": request.name, "version": request.version, "changed": list(changed)}
+        print(json.dumps({**told, **compared(before, standing(layout))}))
     elif changed:
         print(f"[INFO] {request.service} {request.version} runs and is healthy")
     else:
@@ -168,25 +180,19 @@ def _check(
     if why is not None:
         return nothing_done(arguments, why)
     refuse_pinned(Layout(home), located.version)
-    found = preview(_request(arguments, home, located, settings), Layout(home))
+    layout = Layout(home)
+    request = _request(arguments, home, located, settings)
+    found = preview(request, layout)
     if arguments.json:
-        print(json.dumps(asdict(found)))
+        before = standing(layout)
+        told = {"name": request.name, **asdict(found)}
+        print(json.dumps({**told, **compared(before, foreseen(request, before, layout))}))
         return 0
     runs = f"{found.before} runs" if found.before else "nothing is installed"
     print(f"{home}: {runs}, {found.version} would; these steps would be done:")
     for number, step in enumerate(found.steps, 1):
         print(f"  {number}. {step}")
     return 0
-
-
-def _from_stdin(arguments: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]:
-    """Read signed addresses and settings: secrets, which no argument list may hold."""
-    wanted = arguments.addresses_stdin or arguments.settings_stdin
-    data = sys.stdin.buffer.read() if wanted else b""
-    addresses = b""
-    if arguments.addresses_stdin:
-        addresses, _, data = data.partition(b"\0\0")
-    return parse_addresses(addresses), parse_settings(data) if arguments.settings_stdin else {}
 
 
 @contextmanager
@@ -234,6 +240,8 @@ def _request(
     arguments: argparse.Namespace, home: Path, located: Located, settings: dict[str, str]
 ) -> Request:
     header = arguments.store_header_file
+    if arguments.header:
+        header = Layout(home).store_header
     return Request(
         name=arguments.name,
         service=arguments.service or arguments.name,
@@ -250,6 +258,7 @@ def _request(
         channel=getattr(arguments, "followed", arguments.channel),
         header_file=str(header.absolute()) if header else None,
         header_over_http=arguments.store_header_over_http,
+        header=arguments.header,
         trying=Trying(arguments.watch, arguments.keep),
         again=arguments.again,
     )
@@ -262,16 +271,6 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(cli_person.status_lines(found, clock())))
     return 0 if found["healthy"] else UNHEALTHY
-
-
-def _uninstall(arguments: argparse.Namespace) -> int:
-    layout = Layout(arguments.home)
-    if not layout.home.is_dir():
-        raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
-    with locked(layout):
-        uninstall(layout, speaking(quiet=False), now, keep_data=arguments.keep_data)
-    print(f"[INFO] {layout.home.name} was uninstalled")
-    return 0
 
 
 def _supervise(arguments: argparse.Namespace) -> int:
@@ -292,7 +291,7 @@ RUNS = {
     "history": run_history,
     "settle": run_settle,
     "status": _status,
-    "uninstall": _uninstall,
+    "uninstall": run_uninstall,
     "supervise": _supervise,
     "exec": _exec,
     "follow": _follow,

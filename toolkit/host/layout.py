@@ -80,6 +80,11 @@ class Layout:
         return self.home / "trust"
 
     @property
+    def store_header(self) -> Path:
+        """The header of a private store, where it was given on standard input."""
+        return self.home / "store-header"
+
+    @property
     def lock(self) -> Path:
         """What one agentctl holds while it works."""
         return self.home / ".lock"
@@ -99,6 +104,7 @@ class Layout:
             *managers,
             self.trial,
             self.trust,
+            self.store_header,
             self.history,
             self.lock,
         )
