@@ -132,7 +132,7 @@ def _live(service: str, gate: Facts) -> Facts:
 
 def _iso(systemd: str) -> str | None:
     """Give a time of systemd's, such as `Sat 2026-11-21 05:27:57 UTC`, in ISO 8601 UTC."""
-    import time  # noqa: PLC0415
+    import time
 
     try:
         local = time.mktime(time.strptime(systemd[4:23], "%Y-%m-%d %H:%M:%S"))
@@ -152,7 +152,7 @@ def _fault(gate: Facts) -> str | None:
 
 
 def _connects(address: str) -> str | None:
-    import socket  # noqa: PLC0415
+    import socket
 
     host, _, port = address.rpartition(":")
     try:
@@ -164,7 +164,7 @@ def _connects(address: str) -> str | None:
 
 def _answers(url: str) -> str | None:
     """Ask for a page in the plainest HTTP: urllib takes three times as long to import."""
-    import socket  # noqa: PLC0415
+    import socket
 
     address, _, path = url[len("http://") :].partition("/")
     host, _, port = address.rpartition(":") if ":" in address else (address, "", "80")
@@ -173,9 +173,9 @@ def _answers(url: str) -> str | None:
             link.settimeout(SECONDS)
             ask = f"GET /{path} HTTP/1.0\r\nHost: {address}\r\nUser-Agent: toolkit\r\n\r\n"
             link.sendall(ask.encode("ascii"))
-            said = link.recv(64)
-            while said and b"\n" not in said and len(said) < LONGEST:
-                said += link.recv(64)
+            said, more = b"", link.recv(65_536)
+            while more and len(said) < LONGEST:  # to the end: a server may log who hangs up
+                said, more = said + more, link.recv(65_536)
     except (OSError, ValueError) as error:
         return f"{url} did not answer: {getattr(error, 'strerror', None) or error}"
     words = said.decode("latin-1").split(None, 2)
@@ -223,8 +223,8 @@ def agentctl(order: Facts) -> Facts:
 
 def bundle(order: Facts) -> Facts:
     """Have agentctl pack a support bundle, and give its bytes."""
-    import base64  # noqa: PLC0415
-    import tempfile  # noqa: PLC0415
+    import base64
+    import tempfile
 
     with tempfile.TemporaryDirectory(prefix="toolkit-") as folder:
         file = os.path.join(folder, "bundle.tar.gz")
@@ -240,7 +240,7 @@ def bundle(order: Facts) -> Facts:
 
 def logs(order: Facts) -> None:
     """Print the service's log as it comes, until it ends or nobody listens any more."""
-    import select  # noqa: PLC0415
+    import select
 
     home = home_of(order)
     if not os.path.exists(f"{home}/agentctl"):
