@@ -26,7 +26,7 @@ def fleet() -> None:
     """
 
 
-# In the order in which they are listed, and what each does.
+# What each does, short enough for a line of `toolkit fleet --help`.
 _SHORT: dict[click.Command, str] = {
     status: "Say what runs on each host",
     logs: "Show the logs of many hosts as one",
