@@ -17,15 +17,14 @@ from importlib import import_module
 
 from toolkit.host.arguments import build_parser
 from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted
-from toolkit.host.layout import Layout
 
 INTERRUPTED = 130
 _VERBS = {
-    "cli_configure": ("configure",),
     "cli_install": ("install", "upgrade", "follow"),
+    "cli_configure": ("configure",),
     "cli_upgrade": ("rollback", "history", "settle", "uninstall"),
     "cli_follow": ("unfollow", "pin", "unpin", "pause", "resume"),
-    "cli_person": ("status", "logs", "doctor", "support-bundle"),
+    "cli_person": ("status", "logs", "doctor", "restart", "support-bundle"),
     "cli_service": ("supervise", "exec"),
 }
 
@@ -63,16 +62,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _fail(error: AgentctlError, arguments: argparse.Namespace) -> int:
     if getattr(arguments, "json", False):
-        from toolkit.host.outcome import compared, failure, standing
-
-        # A state that can't be read is the fault itself, or would hide it.
-        with suppress(AgentctlError, OSError):
-            before, after = getattr(arguments, "before", None), standing(Layout(arguments.home))
-            print(json.dumps({"error": failure(error), **compared(before, after)}))
+        _tell_machines(error, arguments)
     _complain(f"error: {error.message}")
     if error.hint:
         _complain(f"  do:  {error.hint}")
     return error.exit_code
+
+
+def _tell_machines(error: AgentctlError, arguments: argparse.Namespace) -> None:
+    from toolkit.host.layout import Layout
+    from toolkit.host.outcome import compared, failure, standing
+
+    # A state that can't be read is the fault itself, or would hide it.
+    with suppress(AgentctlError, OSError):
+        before, after = getattr(arguments, "before", None), standing(Layout(arguments.home))
+        print(json.dumps({"error": failure(error), **compared(before, after)}))
 
 
 def _complain(line: str) -> None:

@@ -73,3 +73,6 @@ def _request(layout: Layout, state: State, settings: dict[str, str]) -> Request:
         header_file=state.header_file,
         header_over_http=state.header_over_http,
     )
+
+
+RUNS = {"configure": run_configure}

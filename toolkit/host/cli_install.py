@@ -1,4 +1,4 @@
-"""The verbs that bring versions and take them away: install, upgrade, follow, uninstall."""
+"""The verbs that bring versions: install, upgrade, follow."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def _check(
     why = unless(located)
     if why is not None:
         return nothing_done(arguments, why)
+    refuse_pinned(Layout(home), located.version)
     layout = Layout(home)
-    refuse_pinned(layout, located.version)
     request = _request(arguments, home, located, settings)
     found = preview(request, layout)
     if arguments.json:
@@ -211,4 +211,8 @@ def _ca(arguments: argparse.Namespace) -> bytes | None:
     return None if bundled else named(arguments.store, os.environ)
 
 
-RUNS = {"install": _install, "upgrade": _upgrade, "follow": _follow}
+RUNS = {
+    "install": _install,
+    "upgrade": _upgrade,
+    "follow": _follow,
+}

@@ -17,7 +17,6 @@ from toolkit.host.outcome import compared, rolled_back, standing
 from toolkit.host.request import Trying
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
-from toolkit.host.uninstall import uninstall
 
 
 def as_install(arguments: argparse.Namespace) -> argparse.Namespace:
@@ -108,6 +107,8 @@ def run_rollback(arguments: argparse.Namespace) -> int:
 
 def run_uninstall(arguments: argparse.Namespace) -> int:
     """Take the service from this host; where it was taken already, that is no change."""
+    from toolkit.host.uninstall import uninstall
+
     layout = Layout(arguments.home)
     if not layout.home.is_dir():
         raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
@@ -166,4 +167,9 @@ def run_settle(arguments: argparse.Namespace) -> int:
     return 0
 
 
-RUNS = {"rollback": run_rollback, "history": run_history, "settle": run_settle}
+RUNS = {
+    "rollback": run_rollback,
+    "history": run_history,
+    "settle": run_settle,
+    "uninstall": run_uninstall,
+}

@@ -25,7 +25,7 @@ from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import manager_for
-from toolkit.host.privateca import remember
+from toolkit.host.privateca import forgets_or_learns, remember
 from toolkit.host.release import Release, default_home
 from toolkit.host.request import Request, Say
 from toolkit.host.settings import settings_text
@@ -137,7 +137,8 @@ def foresee_prepare(request: Request, layout: Layout) -> tuple[str, ...]:
     """Say what is to change before a version is looked at: the engine, and what is remembered."""
     state = read_state(layout)
     header = bool(request.header) and differs(layout.store_header, request.header)
-    record = state is not None and (header or _recorded(request, state) != state)
+    other = header or forgets_or_learns(layout, request.ca)
+    record = state is not None and (other or _recorded(request, state) != state)
     engine = differs(layout.agentctl, request.engine)
     return (*(("agentctl",) if engine else ()), *(("record",) if record else ()))
 
