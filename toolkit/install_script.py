@@ -67,10 +67,10 @@ def render_for(spec: AgentSpec, dist: Path, choices: Choices) -> RenderedFile:
     agentctl = engine.build()
     script = InstallScript(
         store=choices.url.rstrip("/"),
-        tarballs=() if choices.root is not None else _tarballs(spec, dist),
+        tarballs=() if choices.root is not None else built_tarballs(spec, dist),
         agentctl=agentctl.name,
         agentctl_sha256=agentctl.sha256,
-        root="" if choices.root is None else _readable(choices.root),
+        root="" if choices.root is None else readable(choices.root),
     )
     if choices.presign is not None:
         script = _presigned(script, choices.presign)
@@ -95,8 +95,11 @@ def _presigned(script: InstallScript, presign: Presign) -> InstallScript:
     )
 
 
-def _readable(root: bytes) -> str:
-    """Check the root as hosts do, and lay it out for people: its signatures hold all the same."""
+def readable(root: bytes) -> str:
+    """Check the root as hosts do, and lay it out for people: its signatures hold all the same.
+
+    Raises IntegrityError where it is none, ConfigError where hosts can't verify with its keys.
+    """
     try:
         unreadable = unreadable_roles(parse_root(root))
     except BadMetadata as error:
@@ -112,7 +115,8 @@ def _readable(root: bytes) -> str:
     return json.dumps(json.loads(root), indent=1, sort_keys=True)
 
 
-def _tarballs(spec: AgentSpec, dist: Path) -> tuple[Tarball, ...]:
+def built_tarballs(spec: AgentSpec, dist: Path) -> tuple[Tarball, ...]:
+    """Give the tarballs of `spec` that were built into `dist`; raises NotFoundError for none."""
     tarballs = tuple(_built(spec, dist))
     if not tarballs:
         raise NotFoundError(

@@ -1,4 +1,5 @@
-"""Where the files stand that are no Python: templates/ and the examples in release/.
+"""Where the files stand that are no Python: templates/, the examples in release/,
+and what is sent to hosts from plugins/.
 
 In a checkout they stand at its top; the wheel carries them in toolkit/_data/.
 """
@@ -17,6 +18,11 @@ def data_folder(name: str) -> Path:
     return next(
         folder for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name) if folder.is_dir()
     )
+
+
+def door() -> str:
+    """Give the program that takes an order on a host, and calls agentctl there."""
+    return (data_folder("plugins") / "module_utils" / "agentctl.py").read_text(encoding="utf-8")
 
 
 def agent_file(name: str, project: Path) -> Path:

@@ -13,6 +13,7 @@ from toolkit.cli.options import project as project_option
 from toolkit.errors import ConfigError
 from toolkit.host.envfile import parse_env
 from toolkit.install_script import Choices, Presign, render_for
+from toolkit.order import as_yaml, offering
 from toolkit.render import (
     RenderedFile,
     env_file,
@@ -122,6 +123,54 @@ def trusted_root(store: str | None, project: Path) -> bytes | None:
     if file is None or file.trust is None or (store is not None and "://" in store):
         return None
     return Keyring(file.trust, project, lambda _: "").trusted_root()
+
+
+@render.command("ansible-vars")
+@click.argument("name")
+@click.option("--store", help="A store of toolkit.toml, or a URL.  [default: the default store]")
+@click.option(
+    "--from",
+    "dist",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the built release is.  [default: release/dist]",
+)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The store's root metadata, as for install-script.",
+)
+@click.option("--channel", default="", help="Install what this channel has; needs a root.")
+@output
+@project_option
+def ansible_vars(
+    *,
+    name: str,
+    store: str | None,
+    dist: Path | None,
+    root: Path | None,
+    channel: str,
+    output: Path | None,
+    project: Path,
+) -> None:
+    """Print the variables by which Ansible and `toolkit fleet` install NAME, as YAML.
+
+    They say what is installed, where it comes from, and what hosts trust; none is a secret. Put
+    them into group_vars, and the settings of the hosts beside them.
+
+    \b
+    Examples:
+      toolkit render ansible-vars glances --channel stable -o group_vars/monitored/release.yml
+      toolkit render ansible-vars glances --store https://cdn.example.com/agents
+    """
+    spec = load_agent(name, project)
+    choices = Choices(
+        url=public_url(store, project),
+        root=root.read_bytes() if root else trusted_root(store, project),
+        channel=channel,
+    )
+    found = offering(spec, dist or project / "release" / "dist", choices)
+    head = f"What hosts install of {name}: toolkit render ansible-vars {name}"
+    _emit(RenderedFile("release.yml", as_yaml(found, head), 0o644), output)
 
 
 @render.command()

@@ -89,6 +89,12 @@ class Activation:
             self._note(what, "its health gate held")
         return changing
 
+    def foresee(self) -> tuple[str, ...]:
+        """Give what `activate` would give, and do nothing."""
+        settings = settings_text(self.installation, self.request.settings)
+        steps = plan(self.request.version, self.request.manager, self._facts(self.before, settings))
+        return tuple(step for step in steps if step not in CHECKS)
+
     def _note(self, what: str, reason: str) -> None:
         note(self.layout, Event(self.now(), what, self.request.version, reason))
 

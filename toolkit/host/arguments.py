@@ -49,6 +49,7 @@ def build_parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     _add_install(verbs).set_defaults(run=runs["install"])
     _add_upgrade(verbs).set_defaults(run=runs["upgrade"])
     _add_rollback(verbs).set_defaults(run=runs["rollback"])
+    _add_configure(verbs).set_defaults(run=runs["configure"])
     _add_history(verbs).set_defaults(run=runs["history"])
     _add_status(verbs).set_defaults(run=runs["status"])
     _add_uninstall(verbs).set_defaults(run=runs["uninstall"])
@@ -92,6 +93,12 @@ def _add_install(verbs: Verbs) -> argparse.ArgumentParser:
     )
     verb.add_argument(
         "--process-manager", default="systemd", help="systemd, systemd-user, pm2 or direct"
+    )
+    verb.add_argument(
+        "--store-header-stdin",
+        action="store_true",
+        help="read that header from standard input, ended by a NUL, and keep it in the service's"
+        " folder, for root alone",
     )
     verb.add_argument("--home", type=Path, help="where to install (default: /opt/SERVICE)")
     verb.add_argument("--user", help="who runs the service (default: who calls sudo)")
@@ -150,7 +157,21 @@ def _add_rollback(verbs: Verbs) -> argparse.ArgumentParser:
     verb = verbs.add_parser("rollback", help="go back to a version that is still on this host")
     _add_home(verb)
     verb.add_argument("--to", metavar="VERSION", help="which (default: the one before)")
+    verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     _add_trying(verb)
+    return verb
+
+
+def _add_configure(verbs: Verbs) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        "configure",
+        help="change settings, such as secrets, and restart the service where they are others",
+        description="Reads NAME=VALUE settings, each ended by a NUL, from standard input. The "
+        "version stays, and nothing is fetched.",
+    )
+    _add_home(verb)
+    verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
+    verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
     return verb
 
 
@@ -208,6 +229,8 @@ def _add_uninstall(verbs: Verbs) -> argparse.ArgumentParser:
     verb = verbs.add_parser("uninstall", help="stop the service and remove all that it wrote")
     _add_home(verb)
     verb.add_argument("--keep-data", action="store_true", help="keep .env, logs and workspace")
+    verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
+    verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
     return verb
 
 

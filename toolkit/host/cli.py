@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import os
 import signal
 import sys
@@ -19,8 +20,9 @@ from toolkit.host.errors import AgentctlError, DiskFull, NotPermitted
 
 INTERRUPTED = 130
 _VERBS = {
-    "cli_install": ("install", "upgrade", "follow", "uninstall"),
-    "cli_upgrade": ("rollback", "history", "settle"),
+    "cli_install": ("install", "upgrade", "follow"),
+    "cli_configure": ("configure",),
+    "cli_upgrade": ("rollback", "history", "settle", "uninstall"),
     "cli_follow": ("unfollow", "pin", "unpin", "pause", "resume"),
     "cli_person": ("status", "logs", "doctor", "support-bundle"),
     "cli_service": ("supervise", "exec"),
@@ -50,19 +52,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except AgentctlError as error:
-        return _fail(error)
+        return _fail(error, arguments)
     except OSError as error:
-        return _fail(_of_system(error))
+        return _fail(_of_system(error), arguments)
     except KeyboardInterrupt:
         _complain("interrupted; the same command goes on where this one stopped")
         return INTERRUPTED
 
 
-def _fail(error: AgentctlError) -> int:
+def _fail(error: AgentctlError, arguments: argparse.Namespace) -> int:
+    if getattr(arguments, "json", False):
+        _tell_machines(error, arguments)
     _complain(f"error: {error.message}")
     if error.hint:
         _complain(f"  do:  {error.hint}")
     return error.exit_code
+
+
+def _tell_machines(error: AgentctlError, arguments: argparse.Namespace) -> None:
+    from toolkit.host.layout import Layout
+    from toolkit.host.outcome import compared, failure, standing
+
+    # A state that can't be read is the fault itself, or would hide it.
+    with suppress(AgentctlError, OSError):
+        before, after = getattr(arguments, "before", None), standing(Layout(arguments.home))
+        print(json.dumps({"error": failure(error), **compared(before, after)}))
 
 
 def _complain(line: str) -> None:

@@ -1,4 +1,4 @@
-"""The verbs that bring versions and take them away: install, upgrade, follow, uninstall."""
+"""The verbs that bring versions: install, upgrade, follow."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from toolkit.host.choice import Wanted
 from toolkit.host.cli_follow import Unless, nothing_done, run_follow, run_unattended
 from toolkit.host.cli_upgrade import as_install
 from toolkit.host.console import clock, now, speaking
-from toolkit.host.envfile import parse_settings
 from toolkit.host.errors import (
     AgentctlError,
     Expired,
     RolledBack,
     UsageError,
 )
+from toolkit.host.given import given
 from toolkit.host.holds import refuse_pinned
 from toolkit.host.install import install, require_ours
 from toolkit.host.layout import Layout
-from toolkit.host.locate import Located, copied_trust, parse_addresses, pinned, trusted
+from toolkit.host.locate import Located, copied_trust, pinned, trusted
 from toolkit.host.lock import locked
 from toolkit.host.meter import metered
 from toolkit.host.offline import answering, renewal
+from toolkit.host.outcome import compared, foreseen, standing
 from toolkit.host.preview import preview
 from toolkit.host.privateca import believing, named
 from toolkit.host.release import default_home
 from toolkit.host.request import Request, Say, Trying
 from toolkit.host.storeheader import sending
-from toolkit.host.uninstall import uninstall
 
 
 def _install(arguments: argparse.Namespace, unless: Unless = lambda _: None) -> int:
     """Install, unless a reason speaks against what was found."""
     layout = _layout_of(arguments)
-    home = layout.home
+    arguments.home = home = layout.home
     arguments.ca = _ca(arguments)
-    arguments.addresses, settings = _from_stdin(arguments)
     say = speaking(quiet=arguments.json)
-    with _reached(arguments) as bundle:
+    arguments.before = before = standing(layout)
+    with given(arguments) as settings, _reached(arguments) as bundle:
         if arguments.check:
             # What is verified for it is kept elsewhere, and then forgotten.
             with tempfile.TemporaryDirectory() as folder:
@@ -62,8 +62,8 @@ def _install(arguments: argparse.Namespace, unless: Unless = lambda _: None) -> 
             request = _request(arguments, home, located, settings)
             changed = install(request, say, now)
     if arguments.json:
-        outcome = {"name": request.name, "version": request.version, "changed": list(changed)}
-        print(json.dumps(outcome))
+        told = {"name": request.name, "version": request.version, "changed": list(changed)}
+        print(json.dumps({**told, **compared(before, standing(layout))}))
     elif changed:
         print(f"[INFO] {request.service} {request.version} runs and is healthy")
     else:
@@ -120,25 +120,19 @@ def _check(
     if why is not None:
         return nothing_done(arguments, why)
     refuse_pinned(Layout(home), located.version)
-    found = preview(_request(arguments, home, located, settings), Layout(home))
+    layout = Layout(home)
+    request = _request(arguments, home, located, settings)
+    found = preview(request, layout)
     if arguments.json:
-        print(json.dumps(asdict(found)))
+        before = standing(layout)
+        told = {"name": request.name, **asdict(found)}
+        print(json.dumps({**told, **compared(before, foreseen(request, before, layout))}))
         return 0
     runs = f"{found.before} runs" if found.before else "nothing is installed"
     print(f"{home}: {runs}, {found.version} would; these steps would be done:")
     for number, step in enumerate(found.steps, 1):
         print(f"  {number}. {step}")
     return 0
-
-
-def _from_stdin(arguments: argparse.Namespace) -> tuple[dict[str, str], dict[str, str]]:
-    """Read signed addresses and settings: secrets, which no argument list may hold."""
-    wanted = arguments.addresses_stdin or arguments.settings_stdin
-    data = sys.stdin.buffer.read() if wanted else b""
-    addresses = b""
-    if arguments.addresses_stdin:
-        addresses, _, data = data.partition(b"\0\0")
-    return parse_addresses(addresses), parse_settings(data) if arguments.settings_stdin else {}
 
 
 @contextmanager
@@ -186,6 +180,8 @@ def _request(
     arguments: argparse.Namespace, home: Path, located: Located, settings: dict[str, str]
 ) -> Request:
     header = arguments.store_header_file
+    if arguments.header:
+        header = Layout(home).store_header
     return Request(
         name=arguments.name,
         service=arguments.service or arguments.name,
@@ -202,6 +198,7 @@ def _request(
         channel=getattr(arguments, "followed", arguments.channel),
         header_file=str(header.absolute()) if header else None,
         header_over_http=arguments.store_header_over_http,
+        header=arguments.header,
         trying=Trying(arguments.watch, arguments.keep, getattr(arguments, "unattended", False)),
         again=arguments.again,
         ca=arguments.ca,
@@ -214,19 +211,8 @@ def _ca(arguments: argparse.Namespace) -> bytes | None:
     return None if bundled else named(arguments.store, os.environ)
 
 
-def _uninstall(arguments: argparse.Namespace) -> int:
-    layout = Layout(arguments.home)
-    if not layout.home.is_dir():
-        raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
-    with locked(layout):
-        uninstall(layout, speaking(quiet=False), now, keep_data=arguments.keep_data)
-    print(f"[INFO] {layout.home.name} was uninstalled")
-    return 0
-
-
 RUNS = {
     "install": _install,
     "upgrade": _upgrade,
     "follow": _follow,
-    "uninstall": _uninstall,
 }

@@ -13,6 +13,7 @@ from toolkit.host.errors import Busy, NotPermitted, UsageError
 from toolkit.host.history import read_history
 from toolkit.host.layout import Layout
 from toolkit.host.lock import locked
+from toolkit.host.outcome import compared, rolled_back, standing
 from toolkit.host.request import Trying
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
@@ -55,6 +56,7 @@ def as_install(arguments: argparse.Namespace) -> argparse.Namespace:
         "user": state.user,
         "bundle": getattr(arguments, "bundle", None),
         "addresses_stdin": False,
+        "store_header_stdin": False,
         "settings_stdin": False,
     }
     return argparse.Namespace(**{**vars(arguments), **named})
@@ -77,21 +79,56 @@ def installed(layout: Layout) -> State:
 
 def run_rollback(arguments: argparse.Namespace) -> int:
     """Go back to a version that is on this host."""
-    from toolkit.host.rollback import rollback
+    from toolkit.host.rollback import foresee, rollback
 
     layout = Layout(arguments.home)
     state = installed(layout)
-    with locked(layout):
-        trying = Trying(arguments.watch, arguments.keep)
-        say = speaking(quiet=arguments.json)
-        version, changed = rollback(layout, arguments.to, trying, say, now)
+    arguments.before = before = standing(layout)
+    if arguments.check:
+        version, changed = foresee(layout, arguments.to)
+        after = rolled_back(before, version)
+    else:
+        with locked(layout):
+            trying = Trying(arguments.watch, arguments.keep)
+            say = speaking(quiet=arguments.json)
+            version, changed = rollback(layout, arguments.to, trying, say, now)
+        after = standing(layout)
     if arguments.json:
-        outcome = {"name": state.name, "version": version, "changed": list(changed)}
-        print(json.dumps(outcome))
+        told = {"name": state.name, "version": version, "changed": list(changed)}
+        print(json.dumps({**told, **compared(before, after)}))
+    elif arguments.check and changed:
+        print(f"{layout.home}: {version} would be tried in place of what runs")
     elif changed:
         print(f"[INFO] {state.service} {version} runs again and is healthy")
     else:
         print(f"[INFO] {state.service} {version} runs already: no change")
+    return 0
+
+
+def run_uninstall(arguments: argparse.Namespace) -> int:
+    """Take the service from this host; where it was taken already, that is no change."""
+    from toolkit.host.uninstall import uninstall
+
+    layout = Layout(arguments.home)
+    if not layout.home.is_dir():
+        raise UsageError(f"there is no {layout.home}", hint="name the service's folder by --home")
+    arguments.before = before = standing(layout)
+    state = read_state(layout)
+    # Only data is left, and it is to be kept.
+    gone = arguments.keep_data and state is not None and state.outcome == "uninstalled"
+    if not arguments.check and not gone:
+        with locked(layout):
+            say = speaking(quiet=arguments.json)
+            uninstall(layout, say, now, keep_data=arguments.keep_data)
+    if arguments.json:
+        told = {"name": state.name if state else None, "changed": [] if gone else ["uninstall"]}
+        print(json.dumps({**told, **compared(before, None)}))
+    elif gone:
+        print(f"[INFO] {layout.home.name} was uninstalled before: no change")
+    elif arguments.check:
+        print(f"{layout.home}: the service and all that it wrote would be removed")
+    else:
+        print(f"[INFO] {layout.home.name} was uninstalled")
     return 0
 
 
@@ -130,4 +167,9 @@ def run_settle(arguments: argparse.Namespace) -> int:
     return 0
 
 
-RUNS = {"rollback": run_rollback, "history": run_history, "settle": run_settle}
+RUNS = {
+    "rollback": run_rollback,
+    "history": run_history,
+    "settle": run_settle,
+    "uninstall": run_uninstall,
+}

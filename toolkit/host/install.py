@@ -19,13 +19,13 @@ from toolkit.host.accounts import (
 from toolkit.host.activate import Activation
 from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import FailedBefore, UsageError
-from toolkit.host.files import make_folder, unfinished, write_if_changed
+from toolkit.host.files import differs, make_folder, unfinished, write_if_changed
 from toolkit.host.holds import refuse_pinned
 from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation, Manager
 from toolkit.host.managers import manager_for
-from toolkit.host.privateca import remember
+from toolkit.host.privateca import forgets_or_learns, remember
 from toolkit.host.release import Release, default_home
 from toolkit.host.request import Request, Say
 from toolkit.host.settings import settings_text
@@ -44,7 +44,7 @@ def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ..
     from there.
     """
     layout = Layout(request.home)
-    perform("prepare", lambda: _prepare(request, layout, now))
+    prepared = perform("prepare", lambda: _prepare(request, layout, now))
     settle(layout, say, now, Settling(resume=request.source.sha256))
     refuse_pinned(layout, request.version)
     refuse_failed(request, layout)
@@ -54,7 +54,8 @@ def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ..
     account = _account(request, release, layout)
     installation = Installation(release, layout, account)
     manager.require(installation)
-    return (*(("stage",) if staged else ()), *_activate(request, installation, manager, say, now))
+    changed = (*prepared, *(("stage",) if staged else ()))
+    return (*changed, *_activate(request, installation, manager, say, now))
 
 
 def _activate(
@@ -66,7 +67,7 @@ def _activate(
 ) -> tuple[str, ...]:
     former = _former(request, installation)
     if former is None:
-        before = read_state(installation.layout) or _first_state(request, now())
+        before = read_state(installation.layout) or first_state(request, now())
         return Activation(request, installation, manager, before, say, now).activate()
     change = Change(
         kind="upgrade",
@@ -111,27 +112,45 @@ def refuse_failed(request: Request, layout: Layout) -> None:
     )
 
 
-def _prepare(request: Request, layout: Layout, now: Callable[[], str]) -> None:
-    """Make the folder, with the engine and a first state, so that uninstall works from here on."""
+def _prepare(request: Request, layout: Layout, now: Callable[[], str]) -> tuple[str, ...]:
+    """Make the folder, with the engine and a first state, so that uninstall works from here on.
+
+    Gives what of that changed something.
+    """
     require_ours(layout)
+    changed = foresee_prepare(request, layout)
     state = read_state(layout)
     if state is None:
-        write_state(layout, _first_state(request, now()))
+        write_state(layout, first_state(request, now()))
     else:
-        write_state(
-            layout,
-            replace(
-                state,
-                store=request.store,
-                channel=request.channel,
-                header_file=request.header_file,
-                header_over_http=request.header_over_http,
-            ),
-        )
+        write_state(layout, _recorded(request, state))
     make_folder(layout.home, 0o755)
     remember(layout, request.ca)
+    if request.header:
+        write_if_changed(layout.store_header, request.header, 0o600)
     write_if_changed(layout.agentctl, request.engine, 0o755)
     make_folder(layout.releases, 0o755)
+    return changed
+
+
+def foresee_prepare(request: Request, layout: Layout) -> tuple[str, ...]:
+    """Say what is to change before a version is looked at: the engine, and what is remembered."""
+    state = read_state(layout)
+    header = bool(request.header) and differs(layout.store_header, request.header)
+    other = header or forgets_or_learns(layout, request.ca)
+    record = state is not None and (other or _recorded(request, state) != state)
+    engine = differs(layout.agentctl, request.engine)
+    return (*(("agentctl",) if engine else ()), *(("record",) if record else ()))
+
+
+def _recorded(request: Request, state: State) -> State:
+    return replace(
+        state,
+        store=request.store,
+        channel=request.channel,
+        header_file=request.header_file,
+        header_over_http=request.header_over_http,
+    )
 
 
 def require_ours(layout: Layout) -> None:
@@ -147,7 +166,8 @@ def require_ours(layout: Layout) -> None:
         )
 
 
-def _first_state(request: Request, at: str) -> State:
+def first_state(request: Request, at: str) -> State:
+    """Give what is remembered of a service before anything of it stands."""
     return State(
         name=request.name,
         service=request.service,

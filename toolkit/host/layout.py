@@ -85,6 +85,11 @@ class Layout:
         return self.home / "store-ca.pem"
 
     @property
+    def store_header(self) -> Path:
+        """The header of a private store, where it was given on standard input."""
+        return self.home / "store-header"
+
+    @property
     def lock(self) -> Path:
         """What one agentctl holds while it works."""
         return self.home / ".lock"
@@ -105,6 +110,7 @@ class Layout:
             self.trial,
             self.trust,
             self.ca,
+            self.store_header,
             self.history,
             self.lock,
         )

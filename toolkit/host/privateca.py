@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from toolkit.host.files import write_if_changed
+from toolkit.host.files import differs, write_if_changed
 from toolkit.host.layout import Layout
 from toolkit.host.steps import perform
 
@@ -50,6 +50,13 @@ def remember(layout: Layout, certificates: bytes | None) -> None:
         layout.ca.unlink(missing_ok=True)
     elif certificates is not None:
         perform("ca", lambda: write_if_changed(layout.ca, certificates, 0o644))
+
+
+def forgets_or_learns(layout: Layout, certificates: bytes | None) -> bool:
+    """Say whether `remember` would change anything."""
+    if certificates == b"":
+        return layout.ca.exists()
+    return certificates is not None and differs(layout.ca, certificates)
 
 
 @contextmanager

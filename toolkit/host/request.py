@@ -32,7 +32,8 @@ class Request:
     are other files of the same release; which of them serves, this host finds out.
 
     `store` is where it comes from and `channel` what was asked for, None for a version;
-    `header_file` is what lets this host into the store, `header_over_http` also over plain http.
+    `header_file` is what lets this host into the store, `header_over_http` also over plain http;
+    `header` is what that file is to hold, where it is agentctl's own.
     `again` also tries a version that failed here. `ca` is the certificate of the store's own CA,
     None where nobody named one now.
     """
@@ -52,6 +53,7 @@ class Request:
     channel: str | None = None
     header_file: str | None = None
     header_over_http: bool = False
+    header: bytes = field(default=b"", repr=False)
     trying: Trying = Trying()
     again: bool = False
     ca: bytes | None = None

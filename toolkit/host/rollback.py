@@ -16,7 +16,7 @@ from toolkit.host.request import Say, Trying
 from toolkit.host.settings import settings_text
 from toolkit.host.state import State, read_state
 from toolkit.host.trial import read_trial
-from toolkit.host.upgrade import Change, try_out
+from toolkit.host.upgrade import CHANGING, Change, try_out
 
 
 def rollback(
@@ -32,18 +32,11 @@ def rollback(
     resume = trial.sha256 if trial and trial.kind == "rollback" else None
     settle(layout, say, now, Settling(resume=resume))
     state = read_state(layout) or state
-    trial = read_trial(layout)
-    version = to or (trial.version if trial else _previous(layout, state))
-    running = trial.before if trial else layout.running_version()
+    version, running = _wanted(layout, state, to)
     if version == running or running is None:
         return version, ()
     refuse_pinned(layout, version)
-    sha256 = layout.staged_sha256(version)
-    if sha256 is None:
-        raise UsageError(
-            f"{version} is not on this host; these are: {', '.join(_staged(layout))}",
-            hint="name one of them, or install it by its install script",
-        )
+    sha256 = _sha256(layout, version)
     account = existing_account(state.user)
     new = Installation(read_release(layout.release(version)), layout, account)
     old = Installation(known_release(layout, state, running, new.release), layout, account)
@@ -59,6 +52,33 @@ def rollback(
         trying=trying,
     )
     return version, try_out(change, say, now)
+
+
+def foresee(layout: Layout, to: str | None) -> tuple[str, tuple[str, ...]]:
+    """Give what `rollback` would give, and do nothing; raises as it does."""
+    version, running = _wanted(layout, _installed(layout), to)
+    if version == running or running is None:
+        return version, ()
+    refuse_pinned(layout, version)
+    _sha256(layout, version)
+    return version, CHANGING
+
+
+def _wanted(layout: Layout, state: State, to: str | None) -> tuple[str, str | None]:
+    """Give the version to go back to, and the one that runs, or ran before a trial."""
+    trial = read_trial(layout)
+    version = to or (trial.version if trial else _previous(layout, state))
+    return version, trial.before if trial else layout.running_version()
+
+
+def _sha256(layout: Layout, version: str) -> str:
+    sha256 = layout.staged_sha256(version)
+    if sha256 is None:
+        raise UsageError(
+            f"{version} is not on this host; these are: {', '.join(_staged(layout))}",
+            hint="name one of them, or install it by its install script",
+        )
+    return sha256
 
 
 def _installed(layout: Layout) -> State:

@@ -9,6 +9,7 @@ from toolkit.host import credentials
 from toolkit.host.envfile import merge_env, parse_env
 from toolkit.host.errors import MissingSetting
 from toolkit.host.files import write_atomic
+from toolkit.host.layout import Layout
 from toolkit.host.manager import Installation
 
 _HEADER = "# Variables of this host. Mode 0600: keep it secure and do not share it.\n"
@@ -39,6 +40,19 @@ def secret_values(installation: Installation) -> list[str]:
     except OSError:
         return []
     return [values[name] for name in installation.release.service.secret if values.get(name)]
+
+
+def settings_there(layout: Layout) -> dict[str, str]:
+    """Give what .env and credentials hold, whatever release runs, as far as it can be read."""
+    try:
+        found = parse_env(layout.env.read_text("utf-8")) if layout.env.exists() else {}
+        for path in sorted(layout.credentials.glob("[A-Za-z_]*")):
+            # An empty file is a secret without a value: a unit does not start without it.
+            if path.name not in found and (value := path.read_text("utf-8")):
+                found[path.name] = value
+    except PermissionError:
+        return {}
+    return found
 
 
 def settings_differ(installation: Installation, manager: str, text: str) -> bool:
