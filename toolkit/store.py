@@ -18,6 +18,8 @@ from toolkit.uploads import Absent, Precondition, Unchanged, Upload
 
 CHUNK = 1024 * 1024
 Sent = Callable[[int], None]
+# Asks a store whether a file is there as the store received it. False says that this is not known.
+Check = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,10 @@ class Store(Protocol):
     def look(self, name: str) -> Entry | None:
         """Give what is known of the file `name` without its bytes; None where there is none."""
 
-    def write(self, upload: Upload, sent: Sent) -> None:
+    def write(self, upload: Upload, sent: Sent) -> Check | None:
         """Store one file, whole or not at all; `sent` is told of each piece, in bytes.
+
+        Gives a check by which the store can show what it holds; None where only reading tells.
 
         Raises ConflictError where `upload.only_if` does not hold.
         """

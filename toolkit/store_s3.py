@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -16,7 +17,8 @@ from toolkit.s3_direct import Opened
 from toolkit.s3_faults import is_conflict, is_gone, is_missing
 from toolkit.s3_multipart import Etags, Multipart
 from toolkit.s3_parts import MIB
-from toolkit.store import CHUNK, Entry, Sent, Stored, conflict, hidden
+from toolkit.s3_proof import shows, shows_copy
+from toolkit.store import CHUNK, Check, Entry, Sent, Stored, conflict, hidden
 from toolkit.store_config import S3Config
 from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes
 
@@ -60,16 +62,18 @@ class S3Store:
         finally:
             answer.body.close()
 
-    def write(self, upload: Upload, sent: Sent) -> None:
+    def write(self, upload: Upload, sent: Sent) -> Check | None:
         """Send one file: by a copy in the store, in one piece, or in equal parts."""
         with explained(self._config, f"write {self.locate(upload.name)}"):
             if upload.only_if is None and copy(self._bucket, upload):
                 sent(upload.size)
-            elif upload.size >= LARGE and not isinstance(upload.only_if, Unchanged):
-                self._send_parts(upload, sent)
-            else:
-                self._put(upload)
-                sent(upload.size)
+                return self._checked(partial(shows_copy, self._bucket, upload))
+            if upload.size >= LARGE and not isinstance(upload.only_if, Unchanged):
+                etag = self._send_parts(upload, sent)
+                return self._checked(partial(self._shows, upload, etag, in_parts=True))
+            etag = self._put(upload)
+            sent(upload.size)
+        return self._checked(partial(self._shows, upload, etag, in_parts=False))
 
     def delete(self, name: str) -> None:
         """Remove the file `name`."""
@@ -88,14 +92,26 @@ class S3Store:
         self._bucket.known.add(True)
         return frozenset(name for name in found if not hidden(name))
 
-    def _put(self, upload: Upload) -> None:
+    def _checked(self, check: Check) -> Check | None:
+        return check if self._config.read_back == "checksum" else None
+
+    def _shows(self, upload: Upload, etag: str | None, *, in_parts: bool) -> bool:
+        """Tell whether a file that was sent with its SHA-256 is there, on a store that looks."""
+        if etag is None:
+            return False
+        tried = self._abilities
+        compares = tried.compares_sha256_of_parts if in_parts else tried.compares_sha256
+        return compares and shows(self._bucket, upload, etag)
+
+    def _put(self, upload: Upload) -> str | None:
+        """Give the file's ETag where the store was told its SHA-256."""
         condition = self._put_condition(upload.name, upload.only_if)
         data = read_slice(upload.body, 0, upload.size)
         settings = {**self._bucket.headers(upload), **condition}
-        if self._bucket.known and self._bucket.direct.put(
-            upload.name, settings, data, upload.sha256
-        ):
-            return
+        if self._bucket.known:
+            etag = self._bucket.direct.put(upload.name, settings, data, upload.sha256)
+            if etag is not None:
+                return etag
         try:
             self._client.put_object(
                 **self._bucket.at(upload.name),
@@ -107,6 +123,7 @@ class S3Store:
             if not is_conflict(error) or upload.only_if is None:
                 raise
             self._unless_it_arrived(upload, error)
+        return None
 
     def _put_condition(self, name: str, only_if: Precondition | None) -> dict[str, Any]:
         """Give the arguments for the precondition in the words that this store honours."""
@@ -140,28 +157,30 @@ class S3Store:
         if etag != (only_if.etag if isinstance(only_if, Unchanged) else None):
             raise conflict(self.locate(name), only_if)
 
-    def _send_parts(self, upload: Upload, sent: Sent) -> None:
+    def _send_parts(self, upload: Upload, sent: Sent) -> str | None:
+        """Give the file's ETag where the store was told the SHA-256 of each part."""
         self._require_conditions(upload)
         with Multipart.begin(self._bucket, upload) as multipart:
             etags = multipart.send(sent)
             try:
                 with self._guard(upload) as condition:
-                    self._complete(upload, multipart, etags, condition)
+                    return self._complete(upload, multipart, etags, condition)
             except ConflictError:
                 multipart.drop()
                 raise
 
     def _complete(
         self, upload: Upload, multipart: Multipart, etags: Etags, condition: Mapping[str, Any]
-    ) -> None:
+    ) -> str | None:
         try:
-            multipart.complete(etags, condition)
+            return multipart.complete(etags, condition)
         except ClientError as error:
             if not (is_conflict(error) or is_gone(error)):
                 raise
             # Where it is gone, an earlier try completed it, and its answer did not arrive.
             self._unless_it_arrived(upload, error)
             multipart.drop()
+            return None
 
     def _require_conditions(self, upload: Upload) -> None:
         """Stop before gigabytes are sent in vain."""
