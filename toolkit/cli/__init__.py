@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from toolkit import __version__
-from toolkit.cli.commands import ALL
+from toolkit.cli.commands import ALL, Commands
 from toolkit.cli.output import Group
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group, commands=Commands(ALL), context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="toolkit")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error too.")
 def main(debug: bool) -> None:
@@ -24,7 +26,3 @@ def main(debug: bool) -> None:
       toolkit verify glances --host local     prove that it runs
     """
     del debug  # read by Group, which prints the errors
-
-
-for _command in ALL:
-    main.add_command(_command)
