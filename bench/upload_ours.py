@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -36,4 +37,5 @@ def upload(path: Path) -> Upload:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(50_000)  # as the `toolkit` command does
     main(Path(sys.argv[1]), *sys.argv[2:])

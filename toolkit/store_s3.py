@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,8 +16,8 @@ from toolkit.s3_direct import Opened
 from toolkit.s3_faults import is_conflict, is_gone, is_missing
 from toolkit.s3_multipart import Etags, Multipart
 from toolkit.s3_parts import MIB
-from toolkit.s3_proof import shows, shows_copy
-from toolkit.store import CHUNK, Check, Entry, Sent, Stored, conflict, hidden
+from toolkit.s3_proof import etag_of_source, shown
+from toolkit.store import CHUNK, Entry, Receipt, Sent, Stored, conflict, hidden
 from toolkit.store_config import S3Config
 from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes
 
@@ -62,18 +61,20 @@ class S3Store:
         finally:
             answer.body.close()
 
-    def write(self, upload: Upload, sent: Sent) -> Check | None:
+    def write(self, upload: Upload, sent: Sent) -> Receipt | None:
         """Send one file: by a copy in the store, in one piece, or in equal parts."""
         with explained(self._config, f"write {self.locate(upload.name)}"):
             if upload.only_if is None and copy(self._bucket, upload):
                 sent(upload.size)
-                return self._checked(partial(shows_copy, self._bucket, upload))
-            if upload.size >= LARGE and not isinstance(upload.only_if, Unchanged):
+                etag = etag_of_source(self._bucket, upload)
+            elif upload.size >= LARGE and not isinstance(upload.only_if, Unchanged):
                 etag = self._send_parts(upload, sent)
-                return self._checked(partial(self._shows, upload, etag, in_parts=True))
-            etag = self._put(upload)
-            sent(upload.size)
-        return self._checked(partial(self._shows, upload, etag, in_parts=False))
+            else:
+                etag = self._put(upload)
+                sent(upload.size)
+        if etag is None or self._config.read_back == "full":
+            return None
+        return Receipt(upload, etag, self._shown)
 
     def delete(self, name: str) -> None:
         """Remove the file `name`."""
@@ -92,16 +93,13 @@ class S3Store:
         self._bucket.known.add(True)
         return frozenset(name for name in found if not hidden(name))
 
-    def _checked(self, check: Check) -> Check | None:
-        return check if self._config.read_back == "checksum" else None
-
-    def _shows(self, upload: Upload, etag: str | None, *, in_parts: bool) -> bool:
-        """Tell whether a file that was sent with its SHA-256 is there, on a store that looks."""
-        if etag is None:
-            return False
+    def _shown(self, receipts: Sequence[Receipt]) -> frozenset[str]:
+        """Tell which files are there as they were received, on a store that compares SHA-256s."""
+        in_parts = any(one.upload.size >= LARGE for one in receipts)
         tried = self._abilities
-        compares = tried.compares_sha256_of_parts if in_parts else tried.compares_sha256
-        return compares and shows(self._bucket, upload, etag)
+        if not (tried.compares_sha256_of_parts if in_parts else tried.compares_sha256):
+            return frozenset()
+        return shown(self._bucket, receipts)
 
     def _put(self, upload: Upload) -> str | None:
         """Give the file's ETag where the store was told its SHA-256."""
