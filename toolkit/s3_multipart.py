@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError
 
 from toolkit.errors import IntegrityError
 from toolkit.journal_file import JournalFile, hold
-from toolkit.s3_bucket import PARALLEL, Bucket
+from toolkit.s3_bucket import PARALLEL, Bucket, require_same
 from toolkit.s3_direct import PartOf
 from toolkit.s3_faults import is_gone
 from toolkit.s3_parts import (
@@ -108,7 +108,11 @@ class Multipart:
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        self._require_same(whole.hexdigest())
+        try:
+            require_same(self._upload, whole.hexdigest())
+        except IntegrityError:
+            self.drop()
+            raise
         return etags
 
     def complete(self, etags: Etags, condition: Mapping[str, Any]) -> str | None:
@@ -208,16 +212,6 @@ class Multipart:
                 if file.readinto(data) != part.length:
                     raise OSError(f"{self._upload.name} became shorter while it was sent")
                 yield _Read(part, data, buffer)
-
-    def _require_same(self, digest: str) -> None:
-        """Keep what is not the file that was meant from being completed."""
-        if digest != self._upload.sha256:
-            self.drop()
-            raise IntegrityError(
-                f"{self._upload.name} changed while it was sent",
-                why=f"its SHA-256 is {digest}, and was {self._upload.sha256}; it was not published",
-                hint="build it again, and run the same command once nothing writes to it",
-            )
 
 
 def _place(upload: Upload, bucket: Bucket) -> str:

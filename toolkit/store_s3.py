@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from toolkit.errors import ConflictError, StoreError
 from toolkit.s3_abilities import Abilities, Answer
-from toolkit.s3_bucket import explained, open_bucket, read_slice
+from toolkit.s3_bucket import explained, open_bucket, read_slice, require_same
 from toolkit.s3_copy import copy
 from toolkit.s3_direct import Opened
 from toolkit.s3_faults import is_conflict, is_gone, is_missing
@@ -110,6 +111,8 @@ class S3Store:
             etag = self._bucket.direct.put(upload.name, settings, data, upload.sha256)
             if etag is not None:
                 return etag
+        # The short way is told the SHA-256 that was meant; the client would sign whatever it gets.
+        require_same(upload, sha256(data).hexdigest())
         try:
             self._client.put_object(
                 **self._bucket.at(upload.name),
