@@ -20,7 +20,7 @@ _LONGEST_NAME = 80
 def packages_of(
     needs: Mapping[str, Sequence[Pin]], wheels: Mapping[str, Sequence[Path]]
 ) -> Iterator[Package]:
-    """Give the packages that interpreters need, each with the hashes of its wheels here.
+    """Give the packages that interpreters need, each with the hashes of its wheels as they were fetched.
 
     Both are by interpreter (3.12).
     """
