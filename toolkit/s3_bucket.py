@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from toolkit import __version__
-from toolkit.errors import StoreError
+from toolkit.errors import IntegrityError, StoreError
 from toolkit.s3_direct import Direct
 from toolkit.s3_faults import explain, is_missing
 from toolkit.store import Entry
@@ -167,6 +167,16 @@ def explained(config: S3Config, what: str) -> Iterator[None]:
             why=str(error),
             hint="look at the file on this machine, then run the same command again",
         ) from error
+
+
+def require_same(upload: Upload, digest: str) -> None:
+    """Raise IntegrityError where what was read of a file has another SHA-256 than was meant."""
+    if digest != upload.sha256:
+        raise IntegrityError(
+            f"{upload.name} changed while it was sent",
+            why=f"its SHA-256 is {digest}, and was {upload.sha256}; it was not published",
+            hint="build it again, and run the same command once nothing writes to it",
+        )
 
 
 def read_slice(body: Path | bytes, start: int, length: int) -> bytes:

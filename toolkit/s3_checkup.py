@@ -55,6 +55,7 @@ class S3Checkup:
             self.put_if_match,
             self.acl,
             self.checksums,
+            self.compares,
             self.copies,
             self.leftovers,
         )
@@ -161,6 +162,14 @@ class S3Checkup:
         if outcome is None:
             return good("checksum trailers", "understood", consequence)
         return good("checksum trailers", f"not understood: {outcome}", consequence)
+
+    def compares(self) -> Finding:
+        """Whether the store refuses other bytes than were signed."""
+        probe = "SHA-256 of what is sent"
+        tried = self._abilities
+        if tried.compares_sha256 and tried.compares_sha256_of_parts:
+            return good(probe, "compared", "ETag, length and a piece show what arrived")
+        return note(probe, "not compared", "each file that was sent is read back in full")
 
     def copies(self) -> Finding:
         """Whether the store can give a file a second name."""

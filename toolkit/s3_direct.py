@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 _OK = 200
+_PIECE = 206
+_REFUSED = 400
 _MISSING = 404
 _CONDITION = 412
 _BUSY = 500
@@ -57,18 +59,22 @@ class _Ask:
     method: str
     name: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    data: bytes | None = None
+    data: bytes | memoryview | None = None
     sha256: str = _NOTHING
+    query: Mapping[str, str] = field(default_factory=dict)
     expected: frozenset[int] = frozenset({_OK})
 
     def at(self, place: _Place) -> AWSRequest:
         return AWSRequest(
             method=self.method,
-            url=f"{place.url}{quote(self.name, safe='/~')}",
+            url=f"{place.url}{quote(self.name, safe='/~')}{self._query()}",
             headers={"User-Agent": f"toolkit/{__version__}", **self.headers},
             data=self.data,
             stream_output=self.method == "GET",
         )
+
+    def _query(self) -> str:
+        return f"?{urlencode(self.query, quote_via=quote)}" if self.query else ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,30 @@ class Opened:
     size: int
     etag: str
     body: StreamingBody
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some bytes of a file, and what stands beside it: its ETag, its whole length in bytes, and
+    the SHA-256 that its publisher wrote there."""
+
+    data: bytes
+    etag: str
+    size: int
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """Where a part belongs: the upload that is open, and its number, counted from 1."""
+
+    upload_id: str
+    number: int
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The part's own words in the address."""
+        return {"partNumber": str(self.number), "uploadId": self.upload_id}
 
 
 class Direct:
@@ -102,8 +132,28 @@ class Direct:
         size = int(answer.headers["Content-Length"])
         return Opened(size, answer.headers["ETag"], StreamingBody(answer.raw, size))
 
-    def put(self, name: str, settings: Mapping[str, Any], data: bytes, sha256: str) -> bool:
-        """Write a file; False where the client must do it.
+    def piece(self, name: str, start: int, length: int) -> Piece | None:
+        """Read some bytes of a file; None where the store gives no piece of it."""
+        limits = {"Range": f"bytes={start}-{start + length - 1}"}
+        answer = self._send(_Ask("GET", name, limits, expected=frozenset({_OK, _PIECE})))
+        if answer is None:
+            return None
+        if answer.status_code != _PIECE:
+            answer.raw.close()
+            return None
+        headers = answer.headers
+        try:
+            data = StreamingBody(answer.raw, length).read()
+        except BotoCoreError:
+            return None
+        size = headers.get("Content-Range", "").rpartition("/")[2]
+        beside = headers.get("x-amz-meta-sha256")
+        return Piece(data, headers.get("ETag", ""), int(size) if size.isdigit() else -1, beside)
+
+    def put(
+        self, name: str, settings: Mapping[str, Any], data: bytes | memoryview, sha256: str
+    ) -> str | None:
+        """Write a file and give its ETag; None where the client must do it.
 
         Args:
             name: the file's name.
@@ -114,8 +164,18 @@ class Direct:
         headers = {_HEADERS[word]: value for word, value in settings.items() if word in _HEADERS}
         beside: Mapping[str, str] = settings.get("Metadata", {})
         headers |= {f"x-amz-meta-{word}": value for word, value in beside.items()}
-        answer = self._send(_Ask("PUT", name, headers, data, sha256))
-        return answer is not None and _ERROR not in answer.content
+        return _etag(self._send(_Ask("PUT", name, headers, data, sha256)))
+
+    def put_part(self, name: str, part: PartOf, data: memoryview, sha256: str) -> str | None:
+        """Write one part of a file and give its ETag; None where the client must do it."""
+        return _etag(self._send(_Ask("PUT", name, {}, data, sha256, part.query)))
+
+    def refuses(self, name: str, data: bytes, sha256: str, part: PartOf | None = None) -> bool:
+        """Tell whether the store refuses bytes, with the status that other bytes deserve."""
+        query = part.query if part else {}
+        expected = frozenset({_OK, _REFUSED})
+        answer = self._send(_Ask("PUT", name, {}, data, sha256, query, expected))
+        return answer is not None and answer.status_code == _REFUSED
 
     def _send(self, ask: _Ask) -> AWSResponse | None:
         credentials = None if self._is_closed else self._session.get_credentials()
@@ -145,6 +205,12 @@ class Direct:
         scope = parse_qs(signed.query)["X-Amz-Credential"][0].split("/")
         base = signed.path.removesuffix("x")
         return _Place(f"{signed.scheme}://{signed.netloc}{base}", scope[-3])
+
+
+def _etag(answer: AWSResponse | None) -> str | None:
+    if answer is None or _ERROR in answer.content:
+        return None
+    return str(answer.headers.get("ETag", ""))
 
 
 class _Signer(S3SigV4Auth):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import md5
 
@@ -54,7 +54,19 @@ def cut(size: int, length: int) -> Iterator[Part]:
         yield Part(number, start, min(length, size - start))
 
 
-def holds(etag: str, data: bytes) -> bool:
+def of_parts(etags: Sequence[str]) -> str | None:
+    """Give the ETag of a file that is made of parts with these ETags.
+
+    None where they are no MD5s: a store that encrypts by a key of its own has others.
+    """
+    bare = [etag.strip('"') for etag in etags]
+    if not all(map(_MD5.fullmatch, bare)):
+        return None
+    every = md5(bytes.fromhex("".join(bare)), usedforsecurity=False)
+    return f'"{every.hexdigest()}-{len(bare)}"'
+
+
+def holds(etag: str, data: bytes | memoryview) -> bool:
     """Tell whether a part with this ETag has the bytes `data`.
 
     A store that encrypts by a key of its own gives ETags that say nothing: then it is unknown,

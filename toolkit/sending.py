@@ -1,4 +1,4 @@
-"""Sends files to a store and reads each back: what arrived is what was meant."""
+"""Sends files to a store and makes sure of each: what arrived is what was meant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from toolkit.errors import StoreError
 from toolkit.progress import Progress, Silent
-from toolkit.store import Store, Stored
+from toolkit.store import Receipt, Store, Stored
 from toolkit.uploads import Upload
 
 # From this many files of at most this many bytes on, several are sent at once.
@@ -35,16 +35,20 @@ def send_all(uploads: Sequence[Upload], store: Store, progress: Progress) -> Non
 
 
 def send(upload: Upload, store: Store, progress: Progress) -> None:
-    """Send one file and read it back."""
+    """Send one file, and make sure that it arrived: the store shows it, or it is read back."""
     progress.start(f"sending {upload.name}", total=upload.size)
-    store.write(upload, progress.advance)
+    receipt = store.write(upload, progress.advance)
     progress.finish()
-    place = store.locate(upload.name)
+    if receipt is None or upload.name not in receipt.shown([receipt]):
+        _read_back(upload, store, progress)
+
+
+def _read_back(upload: Upload, store: Store, progress: Progress) -> None:
     with store.read(upload.name) as stored:
         if stored and holds(stored, upload, "reading back", progress):
             return
     raise StoreError(
-        f"{place} does not hold what was sent",
+        f"{store.locate(upload.name)} does not hold what was sent",
         why=f"it should be {upload.size} bytes with the SHA-256 {upload.sha256}, and is not; "
         "files after it were not sent",
         hint="delete that file; look for what changes files on their way (a proxy, a second "
@@ -72,12 +76,26 @@ def hash_of(what: str, stored: Stored, progress: Progress) -> str:
 
 
 def _send_at_once(uploads: Sequence[Upload], store: Store, progress: Progress) -> None:
+    receipts: list[Receipt] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        futures = [pool.submit(send, upload, store, Silent()) for upload in uploads]
+        futures = [pool.submit(_send_quietly, upload, store) for upload in uploads]
         try:
             for future in as_completed(futures):
-                future.result()
+                receipt = future.result()
+                receipts += [receipt] if receipt else []
                 progress.advance()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    shown = receipts[0].shown(receipts) if receipts else frozenset()
+    for receipt in receipts:
+        if receipt.upload.name not in shown:
+            _read_back(receipt.upload, store, Silent())
+
+
+def _send_quietly(upload: Upload, store: Store) -> Receipt | None:
+    """Send one file; where the store gives no receipt, it is read back."""
+    receipt = store.write(upload, lambda _: None)
+    if receipt is None:
+        _read_back(upload, store, Silent())
+    return receipt

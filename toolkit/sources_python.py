@@ -1,6 +1,7 @@
 """Gathers an agent in Python: the wheels that each CPython needs, and their lists.
 
-`wheels/` holds all wheels; `wheels/py3.12.txt` names those that CPython 3.12 installs.
+`wheels/` holds all wheels, uncompressed inside; `wheels/py3.12.txt` names those that CPython 3.12
+installs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from toolkit.host.release import WHEELS
 from toolkit.process import CommandFailedError, run
 from toolkit.requirements import Pin, parse_lock, requirements_text, select
 from toolkit.spec import PYPI_SOURCE, PythonRuntime
+from toolkit.stored_wheels import store
 from toolkit.tree import Job, Tree, entry
 from toolkit.wheel_packages import packages_of
 
@@ -58,7 +60,8 @@ def gather(job: Job, runtime: PythonRuntime) -> Tree:
         wheels = {version: [*found, app] for version, found in wheels.items()}
     lists = [_list(version, found) for version, found in wheels.items()]
     files = {file.name: file for found in wheels.values() for file in found}
-    packed = [entry(file, f"{WHEELS}/{name}", "the wheels") for name, file in files.items()]
+    stored = store(files.values(), job.work / "stored")
+    packed = [entry(file, f"{WHEELS}/{file.name}", "the wheels") for file in stored]
     own = (*copied, *(_members(app) if app else ()))
     portable = all(name.endswith(_PURE) for name in files) and _same_everywhere(pins, needs)
     return Tree((*copied, *packed, *lists), own, portable, packages)

@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,19 @@ class Entry:
     sha256: str | None
 
 
+@dataclass(frozen=True)
+class Receipt:
+    """What a store gave for a file whose SHA-256 it was told: the ETag of what it received.
+
+    `shown` asks it what stands there now, for many receipts at once. It gives the names of the
+    files that are there as they were received; of the others nothing is known.
+    """
+
+    upload: Upload
+    etag: str
+    shown: Callable[[Sequence[Receipt]], frozenset[str]]
+
+
 class Store(Protocol):
     """Holds files by name. Every method raises StoreError where the store does not do its part."""
 
@@ -54,8 +67,10 @@ class Store(Protocol):
     def look(self, name: str) -> Entry | None:
         """Give what is known of the file `name` without its bytes; None where there is none."""
 
-    def write(self, upload: Upload, sent: Sent) -> None:
+    def write(self, upload: Upload, sent: Sent) -> Receipt | None:
         """Store one file, whole or not at all; `sent` is told of each piece, in bytes.
+
+        Gives a receipt by which the store can show what it holds; None where only reading tells.
 
         Raises ConflictError where `upload.only_if` does not hold.
         """

@@ -49,6 +49,7 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 StoreName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 Acl = Literal["private", "public-read", "bucket-owner-full-control"]
+ReadBack = Literal["checksum", "full"]
 
 
 class _Model(BaseModel):
@@ -123,6 +124,11 @@ class S3Config(_Store):
     )
     profile: str | None = Field(
         default=None, min_length=1, description="a profile of ~/.aws/config"
+    )
+    read_back: ReadBack = Field(
+        default="checksum",
+        description="how it is made sure that a file arrived: by the SHA-256 that the store"
+        " compares, where it was seen to do so, or always by reading it all",
     )
 
     @field_validator("endpoint")

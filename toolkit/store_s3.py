@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from toolkit.errors import ConflictError, StoreError
 from toolkit.s3_abilities import Abilities, Answer
-from toolkit.s3_bucket import explained, open_bucket, read_slice
+from toolkit.s3_bucket import explained, open_bucket, read_slice, require_same
 from toolkit.s3_copy import copy
 from toolkit.s3_direct import Opened
 from toolkit.s3_faults import is_conflict, is_gone, is_missing
 from toolkit.s3_multipart import Etags, Multipart
 from toolkit.s3_parts import MIB
-from toolkit.store import CHUNK, Entry, Sent, Stored, conflict, hidden
+from toolkit.s3_proof import etag_of_source, shown
+from toolkit.store import CHUNK, Entry, Receipt, Sent, Stored, conflict, hidden
 from toolkit.store_config import S3Config
 from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes
 
@@ -60,16 +62,20 @@ class S3Store:
         finally:
             answer.body.close()
 
-    def write(self, upload: Upload, sent: Sent) -> None:
+    def write(self, upload: Upload, sent: Sent) -> Receipt | None:
         """Send one file: by a copy in the store, in one piece, or in equal parts."""
         with explained(self._config, f"write {self.locate(upload.name)}"):
             if upload.only_if is None and copy(self._bucket, upload):
                 sent(upload.size)
+                etag = etag_of_source(self._bucket, upload)
             elif upload.size >= LARGE and not isinstance(upload.only_if, Unchanged):
-                self._send_parts(upload, sent)
+                etag = self._send_parts(upload, sent)
             else:
-                self._put(upload)
+                etag = self._put(upload)
                 sent(upload.size)
+        if etag is None or self._config.read_back == "full":
+            return None
+        return Receipt(upload, etag, self._shown)
 
     def delete(self, name: str) -> None:
         """Remove the file `name`."""
@@ -88,14 +94,25 @@ class S3Store:
         self._bucket.known.add(True)
         return frozenset(name for name in found if not hidden(name))
 
-    def _put(self, upload: Upload) -> None:
+    def _shown(self, receipts: Sequence[Receipt]) -> frozenset[str]:
+        """Tell which files are there as they were received, on a store that compares SHA-256s."""
+        in_parts = any(one.upload.size >= LARGE for one in receipts)
+        tried = self._abilities
+        if not (tried.compares_sha256_of_parts if in_parts else tried.compares_sha256):
+            return frozenset()
+        return shown(self._bucket, receipts)
+
+    def _put(self, upload: Upload) -> str | None:
+        """Give the file's ETag where the store was told its SHA-256."""
         condition = self._put_condition(upload.name, upload.only_if)
         data = read_slice(upload.body, 0, upload.size)
         settings = {**self._bucket.headers(upload), **condition}
-        if self._bucket.known and self._bucket.direct.put(
-            upload.name, settings, data, upload.sha256
-        ):
-            return
+        if self._bucket.known:
+            etag = self._bucket.direct.put(upload.name, settings, data, upload.sha256)
+            if etag is not None:
+                return etag
+        # The short way is told the SHA-256 that was meant; the client would sign whatever it gets.
+        require_same(upload, sha256(data).hexdigest())
         try:
             self._client.put_object(
                 **self._bucket.at(upload.name),
@@ -107,6 +124,7 @@ class S3Store:
             if not is_conflict(error) or upload.only_if is None:
                 raise
             self._unless_it_arrived(upload, error)
+        return None
 
     def _put_condition(self, name: str, only_if: Precondition | None) -> dict[str, Any]:
         """Give the arguments for the precondition in the words that this store honours."""
@@ -140,28 +158,30 @@ class S3Store:
         if etag != (only_if.etag if isinstance(only_if, Unchanged) else None):
             raise conflict(self.locate(name), only_if)
 
-    def _send_parts(self, upload: Upload, sent: Sent) -> None:
+    def _send_parts(self, upload: Upload, sent: Sent) -> str | None:
+        """Give the file's ETag where the store was told the SHA-256 of each part."""
         self._require_conditions(upload)
         with Multipart.begin(self._bucket, upload) as multipart:
             etags = multipart.send(sent)
             try:
                 with self._guard(upload) as condition:
-                    self._complete(upload, multipart, etags, condition)
+                    return self._complete(upload, multipart, etags, condition)
             except ConflictError:
                 multipart.drop()
                 raise
 
     def _complete(
         self, upload: Upload, multipart: Multipart, etags: Etags, condition: Mapping[str, Any]
-    ) -> None:
+    ) -> str | None:
         try:
-            multipart.complete(etags, condition)
+            return multipart.complete(etags, condition)
         except ClientError as error:
             if not (is_conflict(error) or is_gone(error)):
                 raise
             # Where it is gone, an earlier try completed it, and its answer did not arrive.
             self._unless_it_arrived(upload, error)
             multipart.drop()
+            return None
 
     def _require_conditions(self, upload: Upload) -> None:
         """Stop before gigabytes are sent in vain."""

@@ -20,9 +20,9 @@ _LONGEST_NAME = 80
 def packages_of(
     needs: Mapping[str, Sequence[Pin]], wheels: Mapping[str, Sequence[Path]]
 ) -> Iterator[Package]:
-    """Give the packages that interpreters need, each with the hashes of its wheels here.
+    """Give the packages that interpreters need, each with the hashes of its wheels.
 
-    Both are by interpreter (3.12).
+    Both are by interpreter (3.12); the wheels are as they were fetched.
     """
     files: dict[tuple[str, str], set[Path]] = {}
     for wheel in (wheel for found in wheels.values() for wheel in found):

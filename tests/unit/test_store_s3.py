@@ -425,3 +425,12 @@ def test_a_success_that_carries_an_error_is_none(wire: S3Wire, tmp_path: Path) -
     assert "InternalError" in caught.value.why
     completed = [seen for seen in wire.seen if "uploadId" in seen.path and seen.method == "POST"]
     assert len(completed) == 4
+
+
+def test_a_store_that_compares_no_sha256_gives_no_proof(config: S3Config) -> None:
+    """As the server of these tests: what it is sent has to be read back."""
+    store = S3Store(config)
+    store.names()
+    receipt = store.write(of_bytes("a.tar.gz", b"hello", immutable=True), lambda _: None)
+    assert receipt is not None
+    assert receipt.shown([receipt]) == frozenset()

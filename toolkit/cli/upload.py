@@ -31,7 +31,7 @@ from toolkit.publish import (
 )
 from toolkit.spec import AgentSpec
 from toolkit.store import DirectoryStore, Store
-from toolkit.store_config import Acl, CustomConfig, S3Config, StoreConfig
+from toolkit.store_config import Acl, CustomConfig, ReadBack, S3Config, StoreConfig
 from toolkit.stores import open_store, read_toolkit_file, select
 from toolkit.uploads import Upload
 
@@ -60,6 +60,12 @@ if TYPE_CHECKING:
     type=click.Choice(get_args(Acl)),
     help="Set this canned ACL on each file.  [default: `acl` of the store, else none]",
 )
+@click.option(
+    "--read-back",
+    type=click.Choice(get_args(ReadBack)),
+    help="How to make sure that a bucket has what was sent: by the SHA-256 that it compares, or by"
+    " reading it all.  [default: `read_back` of the store, else checksum]",
+)
 @trusted.passphrase_option
 @trusted.races_option
 @options.project
@@ -73,6 +79,7 @@ def upload(
     only_plan: bool,
     verify_all: bool,
     acl: Acl | None,
+    read_back: ReadBack | None,
     passphrase_fd: int | None,
     allow_races: bool,
     project: Path,
@@ -81,8 +88,9 @@ def upload(
     """Publish the built release NAME, with the agentctl that installs it.
 
     Versioned files go first and never change. Where keys are set up, the metadata that vouches for
-    them is signed then. `latest` goes last. Each file that was sent is read back and compared.
-    Run it again after an interruption: what has arrived is not sent again.
+    them is signed then. `latest` goes last. A bucket that compares SHA-256s shows what it holds of
+    each file that was sent; else the file is read back and compared. Run it again after an
+    interruption: what has arrived is not sent again.
 
     \b
     Examples:
@@ -94,7 +102,7 @@ def upload(
     spec = options.load_agent(name, project)
     passphrases = Passphrases(passphrase_fd)
     selection = select(store, project)
-    config = _with_acl(selection.config, acl)
+    config = _with_read_back(_with_acl(selection.config, acl), read_back, verify_all=verify_all)
     folder = DirectoryStore(dist or project / "release" / "dist")
     publication = _publication(spec, version)
     with progress(quiet=as_json) as bars, ThreadPoolExecutor(1) as pool:
@@ -186,6 +194,16 @@ def _with_acl(config: StoreConfig, acl: Acl | None) -> StoreConfig:
             hint="leave out --acl",
         )
     return config.model_copy(update={"acl": acl})
+
+
+def _with_read_back(
+    config: StoreConfig, read_back: ReadBack | None, *, verify_all: bool
+) -> StoreConfig:
+    """Say how a bucket is to be read back; of a folder, all is read in any case."""
+    wanted = read_back or ("full" if verify_all else None)
+    if wanted is None or not isinstance(config, S3Config):
+        return config
+    return config.model_copy(update={"read_back": wanted})
 
 
 def _publication(spec: AgentSpec, version: str | None) -> Publication:
