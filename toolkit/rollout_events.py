@@ -62,12 +62,14 @@ class Found:
     """A host was looked at, and nothing done to it.
 
     `standing`: `ready` runs something else; `fresh` runs nothing, so it has nothing to lose;
-    `holds` has what is wanted; `lost` can't be had. `version` is what runs there.
+    `holds` has what is wanted; `lost` can't be had. `version` is what runs there, and `target`
+    what would: it stays the same when the rollout is resumed, whatever a channel has by then.
     """
 
     host: str
     standing: Standing
     version: str | None = None
+    target: str | None = None
     loss: Loss | None = None
 
 

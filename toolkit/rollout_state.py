@@ -56,6 +56,7 @@ class State:
     undone: Mapping[str, Loss | None] = field(default_factory=dict)
     before: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str | None] = field(default_factory=dict)
+    targets: Mapping[str, str] = field(default_factory=dict)
     finished: bool = False
 
     @property
@@ -118,8 +119,9 @@ def _found(state: State, event: Found) -> State:
     host, version = event.host, event.version
     if event.standing == "lost":
         return _lose(state, host, event.loss or Loss("unknown", "nobody knows why"))
+    targets = {host: event.target, **state.targets} if event.target else state.targets
     known = {**state.versions, host: version}
-    state = replace(_without(state, host), versions=known)
+    state = replace(_without(state, host), versions=known, targets=targets)
     if event.standing == "holds":
         taken = state.taken | (state.open & {host})
         return replace(state, holds=state.holds | {host}, taken=taken, open=state.open - {host})

@@ -51,7 +51,7 @@ class Fleet:
             return Found(host, "lost", loss=DOWN)
         if self.version[host] == NEW:
             if fate == "fades" and host in self.ran:
-                return Found(host, "lost", NEW, FADED)
+                return Found(host, "lost", NEW, loss=FADED)
             return Found(host, "holds", NEW)
         return Found(host, "ready" if self.version[host] else "fresh", self.version[host])
 
