@@ -25,6 +25,11 @@ def door() -> str:
     return (data_folder("plugins") / "module_utils" / "agentctl.py").read_text(encoding="utf-8")
 
 
+def probe(name: str) -> str:
+    """Give the text of a module of toolkit.probe, to be run on a host."""
+    return (_PACKAGE / "probe" / f"{name}.py").read_text(encoding="ascii")
+
+
 def agent_file(name: str, project: Path) -> Path:
     """Find release/NAME.toml in `project`, else among the examples that come with toolkit.
 

@@ -9,6 +9,7 @@ from toolkit.cli.channels import history, promote, prune, releases, rollback, ya
 from toolkit.cli.delta import delta
 from toolkit.cli.demo import demo
 from toolkit.cli.doctor import doctor
+from toolkit.cli.fleet import fleet
 from toolkit.cli.init import init, schema
 from toolkit.cli.keys import keys
 from toolkit.cli.lock import lock
@@ -40,6 +41,7 @@ _SHORT: dict[click.Command, str] = {
     render: "Print install scripts, units, environment files",
     bundle: "Write one file for hosts without a network",
     verify: "Prove on hosts that an agent runs",
+    fleet: "Work on all hosts of an inventory",
     demo: "Show the whole way on this machine",
 }
 for _command, _text in _SHORT.items():

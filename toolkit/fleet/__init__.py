@@ -1,1 +1,1 @@
-"""What operators do with many hosts at once."""
+"""What is done with all hosts of an inventory: stories, each over Fabric or Ansible."""
