@@ -57,7 +57,10 @@ class Orders:
                 why=f"its agent_name is {said}, and this is a rollout of {self.name}",
                 hint="leave it out with --limit",
             )
-        return self.wish.variables({"agent_name": self.name, **self.offered, **own})
+        known = {"agent_name": self.name, **self.offered, **own}
+        if self.verb == "rollback":  # the inventory says what is to run, not what did
+            known = {name: value for name, value in known.items() if name not in _WHICH}
+        return self.wish.variables(known)
 
     def check(self, target: str | None) -> Callable[[Host], bytes]:
         """Ask what would change."""
