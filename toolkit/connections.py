@@ -13,6 +13,7 @@ from paramiko import MissingHostKeyPolicy, PKey, SSHClient, SSHException
 
 from toolkit.hosts import Host
 from toolkit.known_hosts import SYSTEM, USER, KnownHosts, fingerprint, server_name
+from toolkit.reaching import Reach
 from toolkit.ssh_config import configuration
 
 # Paramiko would print tracebacks of what is reported here as a failure.
@@ -32,19 +33,6 @@ class _Refuse(MissingHostKeyPolicy):  # type: ignore[misc]
     def missing_host_key(self, client: SSHClient, hostname: str, key: Any) -> None:
         del client
         raise UnknownHostKeyError(hostname, key)
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How hosts are reached, over what the inventory says of each.
-
-    `known_hosts` and `ssh_config` are files to read in place of the usual ones; `connect` is how
-    many seconds a host may take to take a connection.
-    """
-
-    known_hosts: Path | None = None
-    ssh_config: Path | None = None
-    connect: float = 10
 
 
 @dataclass

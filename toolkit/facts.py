@@ -17,7 +17,8 @@ class Question:
     """What to look at. `home` is the folder of the installation.
 
     `version`, `manager` and `user` are None where the host's state.json is to say them;
-    `variables` are looked for in .env by name; `health` is (kind, target...) or empty.
+    `variables` are looked for in .env by name; `health` is (kind, target...) or empty. `deep` asks
+    for what takes longer: every file of the release held against its manifest, and the system.
     """
 
     service: str
@@ -28,6 +29,7 @@ class Question:
     variables: tuple[str, ...]
     health: tuple[str, ...]
     bundled_pm2: tuple[str, ...]
+    deep: bool = False
 
     def to_json(self) -> str:
         """Give the text that the probe reads."""
@@ -61,6 +63,28 @@ class TreeFact:
     files: int
     loose: tuple[str, ...] = ()
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class DriftFact:
+    """Which files are not as released, the first of each kind; `count` counts all of them."""
+
+    files: int
+    changed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    count: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class SystemFact:
+    """The host's system and kernel; `exposure` is systemd's score of the unit, 0 to 10 (worst)."""
+
+    name: str
+    kernel: str
+    exposure: float | None = None
+    exposure_word: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +168,8 @@ class HostFacts:
     service: ServiceFact | None = None
     process: ProcessFact | None = None
     health: HealthFact | None = None
+    drift: DriftFact | None = None
+    system: SystemFact | None = None
 
 
 _FACTS = TypeAdapter(HostFacts)

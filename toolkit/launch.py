@@ -17,16 +17,17 @@ READY = b"toolkit-ready:"
 ASKS = "toolkit-sudo-asks:"
 
 # $1: how to become root; $2: the interpreter; $3: what it runs; $4: the prompt of sudo.
+# -S: what the host's own Python has installed is of no use, and would be looked through.
 # With `auto`, sudo ends with 1 where it refuses; what runs under it never does (FAULT).
 _START = "; ".join(
     [
         f'command -v "$2" >/dev/null 2>&1 || exit {NO_PYTHON}',
-        'if [ "$1" = never ] || [ "$(id -u)" = 0 ]; then exec "$2" -IBc "$3"',
-        'elif [ "$1" = password ]; then exec sudo -S -p "$4" -- "$2" -IBc "$3"',
-        'elif [ "$1" = always ]; then exec sudo -n -- "$2" -IBc "$3"; fi',
-        'if command -v sudo >/dev/null; then sudo -n -- "$2" -IBc "$3" 2>/dev/null; code=$?',
+        'if [ "$1" = never ] || [ "$(id -u)" = 0 ]; then exec "$2" -ISBc "$3"',
+        'elif [ "$1" = password ]; then exec sudo -S -p "$4" -- "$2" -ISBc "$3"',
+        'elif [ "$1" = always ]; then exec sudo -n -- "$2" -ISBc "$3"; fi',
+        'if command -v sudo >/dev/null; then sudo -n -- "$2" -ISBc "$3" 2>/dev/null; code=$?',
         'if [ "$code" != 1 ]; then exit "$code"; fi; fi',
-        'exec "$2" -IBc "$3"',
+        'exec "$2" -ISBc "$3"',
     ]
 )
 # Errors of the program go after its answer, and what its children write to stderr nowhere: both

@@ -11,13 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from toolkit.connections import Doors, Reach
 from toolkit.hosts import Host
 from toolkit.launch import command_line
+from toolkit.reaching import Failure, Kind, Reach
 from toolkit.session import LocalPipe, Session, SshPipe
-from toolkit.unreached import Failure, Kind, failure_of
+
+if TYPE_CHECKING:
+    from toolkit.connections import Doors
 
 __all__ = ["Failure", "Host", "Kind", "Line", "Outcome", "Program", "Reach", "run", "stream"]
 
@@ -87,7 +89,7 @@ def run(
     stops early or is interrupted, the connections are closed; a program that works on a host may
     go on there, unless it watches its standard input.
     """
-    work = _Work(program, timeout, Doors(reach or Reach()))
+    work = _Work(program, timeout, _doors(reach))
     for result in _results(hosts, work, parallel):
         if isinstance(result, Outcome):
             yield result
@@ -101,8 +103,14 @@ def stream(
     reach: Reach | None = None,
 ) -> Iterator[Line | Outcome]:
     """Run `program` on all hosts at once and give each line as it comes, and each host's end."""
-    work = _Work(program, timeout or _FOREVER, Doors(reach or Reach()), lines=True)
+    work = _Work(program, timeout or _FOREVER, _doors(reach), lines=True)
     yield from _results(hosts, work, len(hosts))
+
+
+def _doors(reach: Reach | None) -> Doors:
+    from toolkit.connections import Doors  # noqa: PLC0415 - Fabric takes long to import
+
+    return Doors(reach or Reach())
 
 
 def _results(hosts: Sequence[Host], work: _Work, parallel: int) -> Iterator[Line | Outcome]:
@@ -146,6 +154,8 @@ def _worker(work: _Work) -> None:
 
 
 def _outcome(host: Host, work: _Work) -> Outcome:
+    from toolkit.unreached import failure_of  # noqa: PLC0415 - as above
+
     begun = time.monotonic()
     try:
         answer = _talk(host, work, begun + work.timeout)

@@ -16,7 +16,7 @@ from toolkit.probe.look import MARK
 LOCAL = "local"
 FORMS = "ssh://[user@]host[:port], podman://CONTAINER, docker://CONTAINER or local"
 # In the order in which they need each other.
-PROBE = ("files", "commands", "health", "process", "managers", "look")
+PROBE = ("files", "commands", "health", "process", "managers", "drift", "system", "look")
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"  # no hyphen first: ssh and podman would see an option
 _ADDRESS = re.compile(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import dataclass
-from enum import StrEnum
 
 from paramiko import (
     AuthenticationException,
@@ -18,29 +16,8 @@ from paramiko.ssh_exception import NoValidConnectionsError
 from toolkit.connections import UnknownHostKeyError
 from toolkit.hosts import Host
 from toolkit.known_hosts import fingerprint
+from toolkit.reaching import Failure, Kind
 from toolkit.session import BrokenError, NoPythonError, NoSudoError
-
-
-class Kind(StrEnum):
-    """What kept a host from answering."""
-
-    UNREACHABLE = "unreachable"
-    HOST_KEY = "host_key"
-    AUTH = "auth"
-    TIMEOUT = "timeout"
-    CUT = "cut"
-    NO_PYTHON = "no_python"
-    NO_SUDO = "no_sudo"
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there is no answer, and what to do about it."""
-
-    kind: Kind
-    why: str
-    hint: str
 
 
 def failure_of(error: Exception, host: Host, *, connected: bool) -> Failure:

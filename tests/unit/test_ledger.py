@@ -26,7 +26,8 @@ def clock() -> str:
 
 def test_what_is_added_is_read_again(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "rollouts"
-    events: list[Event] = [Begun("a"), Ended("a", "1", "2", True), Begun("b"), Ended("b", loss=Loss("x", "y"))]
+    events: list[Event] = [Begun("a"), Ended("a", "1", "2", True), Begun("b")]
+    events.append(Ended("b", loss=Loss("x", "y")))
     with ledger.create(folder, PLANNED, clock) as held:
         for event in events[:2]:
             held.append(event)

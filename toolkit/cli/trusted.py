@@ -178,6 +178,11 @@ def _desk(
     return Desk(Publisher(store, ring, datetime.now(tz=UTC)), ring, passphrases)
 
 
+def open_desk(store: str | None, project: Path) -> Desk:
+    """Open a store and the keys to read its metadata with, for a command that signs nothing."""
+    return _desk(store, project, Passphrases(None), allow_races=False)
+
+
 def warn(notes: tuple[str, ...]) -> None:
     """Print notes for a person."""
     for note in notes:

@@ -67,6 +67,7 @@ def evaluate(expected: Expected, facts: HostFacts) -> tuple[Check, ...]:
         files.home_folder(expected, facts),
         files.release_whole(expected, facts),
         files.release_protected(expected, facts),
+        *files.as_released(expected, facts),
         files.current_link(expected, facts),
         *files.environment(expected, facts),
         files.own_folder("logs", expected, facts),

@@ -53,6 +53,22 @@ def release_protected(expected: Expected, facts: HostFacts) -> Check:
     return Check(name, folder.owner in owners and not tree.loose, found, clause)
 
 
+def as_released(expected: Expected, facts: HostFacts) -> Iterator[Check]:
+    """Every file of the version is as its manifest says; only where the look went that deep."""
+    name, drift, clause = "files as released", facts.drift, f"as {expected.folder}/manifest.json"
+    if drift is None:
+        return
+    if drift.problem:
+        yield unknown(name, clause, drift.problem)
+        return
+    kinds = {"changed": drift.changed, "missing": drift.missing, "added": drift.added}
+    parts = [f"{kind}: {', '.join(paths[:3])}" for kind, paths in kinds.items() if paths]
+    shown = sum(min(len(paths), 3) for paths in kinds.values())
+    more = f" and {drift.count - shown} more" if drift.count > shown else ""
+    found = f"{'; '.join(parts)}{more}" if parts else f"all {drift.files} files"
+    yield Check(name, not parts, found, clause)
+
+
 def current_link(expected: Expected, facts: HostFacts) -> Check:
     """`current` points at the version."""
     link = facts.paths["current"]

@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   sudo /opt/glances/agentctl follow stable --window 'Mon..Fri 22:00-04:00'
   sudo /opt/glances/agentctl pin
   sudo /opt/glances/agentctl pause --for 2h
+  sudo /opt/glances/agentctl restart
   sudo /opt/glances/agentctl logs -f
   sudo /opt/glances/agentctl doctor
   sudo /opt/glances/agentctl support-bundle
@@ -238,11 +239,14 @@ def _add_for_people(verbs: Verbs) -> dict[str, argparse.ArgumentParser]:
     doctor.add_argument(
         "--store-header-file", type=Path, metavar="FILE", help="as for install: of a private store"
     )
+    restart = verbs.add_parser(
+        "restart", help="start the service anew and wait until it is healthy"
+    )
     bundle = verbs.add_parser(
         "support-bundle", help="pack what helps to find a fault, with the secrets taken out"
     )
     bundle.add_argument("--output", type=Path, metavar="FILE", help="where to write the .tar.gz")
-    people = {"logs": logs, "doctor": doctor, "support-bundle": bundle}
+    people = {"logs": logs, "doctor": doctor, "restart": restart, "support-bundle": bundle}
     for verb in people.values():
         _add_home(verb)
     return people

@@ -220,4 +220,20 @@ def _state(layout: Layout) -> State:
     return state
 
 
-RUNS = {"logs": _logs, "doctor": _doctor, "support-bundle": _support_bundle}
+def _restart(arguments: argparse.Namespace) -> int:
+    from toolkit.host.console import speaking
+    from toolkit.host.restart import restart
+
+    layout = Layout(arguments.home.absolute())
+    state = _state(layout)
+    version = restart(layout, speaking(quiet=False))
+    print(f"[INFO] {state.service} {version} was started anew and is healthy")
+    return 0
+
+
+RUNS = {
+    "logs": _logs,
+    "doctor": _doctor,
+    "restart": _restart,
+    "support-bundle": _support_bundle,
+}

@@ -85,7 +85,8 @@ def status(order: Facts) -> Facts:
         return {"installed": False, "home": home, "healthy": False, "fault": "not installed"}
     known = {name: state.get(name) for name in (*TOLD, *WISHES)}
     gate = _gate(home)
-    live = _live(state["service"], gate) if _simple(state, gate) else _asked(home)
+    simple = gate is not None and _simple(state, gate)
+    live = _live(state["service"], gate or {}) if simple else _asked(home)
     return {"installed": True, **known, **live, "home": home, "on_trial": _on_trial(home)}
 
 
@@ -100,8 +101,8 @@ def _gate(home: str) -> Facts | None:
         return None
 
 
-def _simple(state: Facts, gate: Facts | None) -> bool:
-    if gate is None or state.get("manager") != "systemd" or "{" in json.dumps(gate.get("target")):
+def _simple(state: Facts, gate: Facts) -> bool:
+    if state.get("manager") != "systemd" or "{" in json.dumps(gate.get("target")):
         return False
     target = (gate["target"] or [""])[0]
     plain = gate["kind"] == "http" and target.startswith("http://") and not gate.get("contains")

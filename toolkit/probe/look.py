@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+from toolkit.probe.drift import drift_fact
 from toolkit.probe.files import Facts, path_fact, text_of, tree_fact, user_name, variables_fact
 from toolkit.probe.health import health_fact
 from toolkit.probe.managers import direct_fact, pm2_fact, systemd_fact, systemd_user_fact
 from toolkit.probe.process import process_fact
+from toolkit.probe.system import system_fact
 
 MARK = "toolkit-facts:"
 SECONDS = 60
@@ -33,10 +35,14 @@ def look(question: Facts) -> Facts:
     facts = {"login": user_name(os.geteuid()), "now": time.time(), "state": state, **known}
     release = f"releases/{known['version'] or '?'}"
     names = [".", "current", ".env", "logs", "workspace", release, f"{release}/.complete"]
+    if question.get("deep"):
+        facts["system"] = system_fact(question["service"], known["manager"])
     facts["paths"] = {name: path_fact(home / name) for name in names}
     if facts["paths"]["."]["kind"] != "folder":
         return facts
     facts["tree"] = tree_fact(home / release)
+    if question.get("deep") and facts["tree"]:
+        facts["drift"] = drift_fact(home / release)
     if question["variables"]:
         facts["variables"] = variables_fact(home / ".env")
     facts["service"] = _service(question, known, home)
