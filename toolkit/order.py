@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,26 +64,32 @@ def _rows(spec: AgentSpec, dist: Path, choices: Choices) -> Iterator[list[str]]:
         yield [each.platform or "any", each.file, each.sha256]
 
 
-def build(
-    verb: str,
-    variables: Variables,
-    *,
-    check: bool = False,
-    arguments: Sequence[str] = (),
-    agentctl: bytes | None = None,
-) -> dict[str, Any]:
-    """Give the order for `verb` on the host with these variables, ready for JSON.
+@dataclass(frozen=True)
+class Task:
+    """What is wanted of a host.
 
-    Args:
-        verb: install, upgrade, rollback, uninstall, status, history, logs, …
-        variables: those of the host: what `offering` gives, and the inventory's over it.
-        check: change nothing, and say what would be changed.
-        arguments: more words for agentctl, of the verbs that only tell something.
-        agentctl: its bytes, for a host that can't fetch it from the store.
-
-    An upgrade of a release that is pinned by its hash is an installation of it. Raises ConfigError
-    where a variable is missing or is a template, which Ansible alone fills in.
+    `verb` is install, upgrade, configure, rollback, uninstall, status, history, logs, …; with
+    `check`, nothing is changed, and the answer says what would be. `version` stands in place of
+    what the variables say, and a rollback takes it from here alone. `arguments` are more words for
+    agentctl, of the verbs that only tell something. `agentctl` are its bytes, for a host that
+    can't fetch it from the store.
     """
+
+    verb: str
+    check: bool = False
+    version: str | None = None
+    arguments: Sequence[str] = ()
+    agentctl: bytes | None = field(default=None, repr=False)
+
+
+def build(task: Task, variables: Variables) -> dict[str, Any]:
+    """Give the order for `task` on the host with these variables, ready for JSON.
+
+    The variables are what `offering` gives, and the inventory's over it. An upgrade of a release
+    that is pinned by its hash is an installation of it. Raises ConfigError where a variable is
+    missing or is a template, which Ansible alone fills in.
+    """
+    verb = task.verb
     known = {name: value for name, value in variables.items() if _is_given(name, value)}
     _no_templates(known)
     if verb == "upgrade" and not known.get("agent_root"):
@@ -98,9 +105,14 @@ def build(
         name: known[PREFIX + name] for name in _PLAIN if PREFIX + name in known
     }
     order["settings"] = {**known.get("agent_environment", {}), **known.get("agent_secrets", {})}
-    order |= {"schema": SCHEMA, "verb": verb, "check": check, "arguments": list(arguments)}
+    order |= {"schema": SCHEMA, "verb": verb, "check": task.check}
+    order["arguments"] = list(task.arguments)
+    if verb == "rollback":
+        order.pop("version", None)
+    if task.version is not None:
+        order["version"] = task.version
     order["trust"] = _trust(known)
-    order |= _agentctl(known, agentctl)
+    order |= _agentctl(known, task.agentctl)
     return order
 
 

@@ -31,7 +31,7 @@ Answer = dict[str, Any]
 SCHEMA = 1
 # These may bring another agentctl with them: it replaces the one that is on the host.
 BRINGING = ("install", "upgrade")
-CHANGING = ("install", "upgrade", "rollback", "uninstall")
+CHANGING = ("install", "upgrade", "configure", "rollback", "uninstall")
 TELLING = ("status", "history", "doctor")
 NOT_INSTALLED = 4
 TRIES = (0, 1, 3)
@@ -138,10 +138,12 @@ def _flag(name: str, wanted: object) -> list[str]:
 
 
 def standard_input(order: Order) -> bytes:
-    """Give what `install` reads: the store's header, then settings, each ended by a NUL."""
-    if order["verb"] != "install":
+    """Give what agentctl reads: the store's header, then settings, each ended by a NUL."""
+    if order["verb"] not in ("install", "configure"):
         return b""
-    records = [order["store_header"]] if order.get("store_header") else []
+    records = []
+    if order["verb"] == "install" and order.get("store_header"):
+        records.append(order["store_header"])
     for name, value in sorted((order.get("settings") or {}).items()):
         records.append(f"{name}={_value(name, value)}")
     if any("\0" in record for record in records):
@@ -220,7 +222,7 @@ def _download(order: Order, name: str) -> bytes:
     for seconds in TRIES:
         time.sleep(seconds)
         try:
-            with urllib.request.urlopen(_request(order, address), timeout=30) as answer:
+            with _opener().open(_request(order, address), timeout=30) as answer:
                 return bytes(answer.read(LIMIT))
         except urllib.error.HTTPError as error:
             fault = f"HTTP {error.code}"
@@ -235,11 +237,17 @@ def _download(order: Order, name: str) -> bytes:
     )
 
 
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener()
+
+
 def _request(order: Order, address: str) -> urllib.request.Request:
     request = urllib.request.Request(address)
     header = order.get("store_header")
     if not header:
         return request
+    if ":" not in header:
+        raise Refused(2, "store_header is no header", "say it so: Authorization: Bearer TOKEN")
     parts = urllib.parse.urlsplit(address)
     near = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if parts.scheme != "https" and not near and not order.get("store_header_over_http"):
@@ -248,7 +256,7 @@ def _request(order: Order, address: str) -> urllib.request.Request:
             f"{order['store']} is not https: the network could read the store's header",
             "use the store's https address; or say store_header_over_http",
         )
-    key, _, value = header.partition(":")
+    key, value = header.split(":", 1)
     # An unredirected header is one that urllib does not copy to where a redirect leads.
     request.add_unredirected_header(key.strip(), value.strip())
     return request
@@ -348,9 +356,9 @@ def _answer(code: int = 0, **more: Any) -> Answer:
 
 def main() -> int:
     """Carry out the order on standard input, and print the answer."""
-    print(json.dumps(carry_out(json.load(sys.stdin))))
+    sys.stdout.write(json.dumps(carry_out(json.load(sys.stdin))) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

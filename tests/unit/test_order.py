@@ -17,7 +17,7 @@ from toolkit.cli import main
 from toolkit.config import parse_agent
 from toolkit.errors import ConfigError, NotFoundError
 from toolkit.install_script import Choices
-from toolkit.order import as_yaml, build, offering
+from toolkit.order import Task, as_yaml, build, offering
 from toolkit.spec import AgentSpec
 
 TOP = Path(__file__).parent.parent.parent
@@ -79,7 +79,7 @@ def test_the_command_prints_what_hosts_install(tmp_path: Path) -> None:
 def test_variables_of_a_host_come_over_those_of_the_release(signed: dict[str, Any]) -> None:
     mine = {"agent_channel": "beta", "agent_watch": 30, "agent_user": "", "ansible_user": "me"}
     settings = {"agent_environment": {"PORT": 8080}, "agent_secrets": SECRETS}
-    order = build("install", {**signed, **mine, **settings}, check=True)
+    order = build(Task("install", check=True), {**signed, **mine, **settings})
     assert order == {
         "schema": 1,
         "verb": "install",
@@ -97,30 +97,35 @@ def test_variables_of_a_host_come_over_those_of_the_release(signed: dict[str, An
 
 
 def test_a_root_may_be_written_as_yaml(signed: dict[str, Any]) -> None:
-    order = build("install", {**signed, "agent_root": json.loads(signed["agent_root"])})
+    order = build(Task("install"), {**signed, "agent_root": json.loads(signed["agent_root"])})
     assert json.loads(order["trust"]["root"]) == json.loads(signed["agent_root"])
 
 
 def test_agentctl_can_come_with_the_order(signed: dict[str, Any]) -> None:
-    assert build("install", signed, agentctl=b"bytes")["agentctl"]["data"] == "Ynl0ZXM="
+    assert build(Task("install", agentctl=b"bytes"), signed)["agentctl"]["data"] == "Ynl0ZXM="
 
 
 def test_an_upgrade_of_what_is_pinned_is_an_installation(signed: dict[str, Any]) -> None:
-    assert build("upgrade", signed)["verb"] == "upgrade"
+    assert build(Task("upgrade"), signed)["verb"] == "upgrade"
     pinned = {**signed, "agent_root": None, "agent_tarballs": [["any", "f", "a"]]}
-    order = build("upgrade", pinned)
+    order = build(Task("upgrade"), pinned)
     assert (order["verb"], order["trust"]) == ("install", {"tarballs": [["any", "f", "a"]]})
+
+
+def test_a_rollback_goes_not_by_what_the_hosts_should_run(signed: dict[str, Any]) -> None:
+    assert "version" not in build(Task("rollback"), {**signed, "agent_version": "4.5.9"})
+    assert build(Task("rollback", version="4.5.7"), signed)["version"] == "4.5.7"
 
 
 def test_what_is_missing_is_named(signed: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="agent_name"):
-        build("status", {})
+        build(Task("status"), {})
     with pytest.raises(ConfigError, match="agent_store"):
-        build("install", {"agent_name": "glances"})
-    assert build("status", {"agent_name": "glances"})["verb"] == "status"
+        build(Task("install"), {"agent_name": "glances"})
+    assert build(Task("status"), {"agent_name": "glances"})["verb"] == "status"
 
 
 def test_a_template_is_refused_and_not_shown(signed: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="agent_secrets") as caught:
-        build("install", {**signed, "agent_secrets": {"A": "{{ vault_a }}"}})
+        build(Task("install"), {**signed, "agent_secrets": {"A": "{{ vault_a }}"}})
     assert "vault_a" not in str(caught.value)

@@ -50,6 +50,7 @@ def build_parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     _add_install(verbs).set_defaults(run=runs["install"])
     _add_upgrade(verbs).set_defaults(run=runs["upgrade"])
     _add_rollback(verbs).set_defaults(run=runs["rollback"])
+    _add_configure(verbs).set_defaults(run=runs["configure"])
     _add_history(verbs).set_defaults(run=runs["history"])
     _add_status(verbs).set_defaults(run=runs["status"])
     _add_uninstall(verbs).set_defaults(run=runs["uninstall"])
@@ -159,6 +160,19 @@ def _add_rollback(verbs: Verbs) -> argparse.ArgumentParser:
     verb.add_argument("--to", metavar="VERSION", help="which (default: the one before)")
     verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
     _add_trying(verb)
+    return verb
+
+
+def _add_configure(verbs: Verbs) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        "configure",
+        help="change settings, such as secrets, and restart the service where they are others",
+        description="Reads NAME=VALUE settings, each ended by a NUL, from standard input. The "
+        "version stays, and nothing is fetched.",
+    )
+    _add_home(verb)
+    verb.add_argument("--check", action="store_true", help="say what would be done, and do nothing")
+    verb.add_argument("--json", action="store_true", help="print the outcome as JSON")
     return verb
 
 

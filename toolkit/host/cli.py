@@ -19,6 +19,7 @@ from toolkit.host.address import public
 from toolkit.host.arguments import build_parser
 from toolkit.host.bundled import Contents
 from toolkit.host.choice import Wanted
+from toolkit.host.cli_configure import run_configure
 from toolkit.host.cli_follow import RUNS as PULL
 from toolkit.host.cli_follow import Unless, nothing_done, run_follow, run_unattended
 from toolkit.host.cli_upgrade import (
@@ -288,6 +289,7 @@ RUNS = {
     "install": _install,
     "upgrade": _upgrade,
     "rollback": run_rollback,
+    "configure": run_configure,
     "history": run_history,
     "settle": run_settle,
     "status": _status,

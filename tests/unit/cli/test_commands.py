@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from toolkit.cli import main
 
 TOP = Path(__file__).parent.parent.parent.parent
-NO_JSON_NEEDED = {"init", "schema", "demo", "install-script", "ansible-vars", "systemd", "pm2", "env"}
+RENDERED = {"install-script", "ansible-vars", "systemd", "pm2", "env"}
+NO_JSON_NEEDED = {"init", "schema", "demo", *RENDERED}
 
 
 def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:

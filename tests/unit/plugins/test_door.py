@@ -79,16 +79,21 @@ def test_a_life_as_it_was_foreseen(
         "LOCAL_SECRET": "(set to another value)",
     }
 
+    ask = {"schema": 1, "name": "local", "home": str(home)}
+    turned = foreseen_and_done({**ask, "verb": "configure", "settings": {"LEVEL": "4"}})
+    assert turned["steps"] == ["settings", "start"]
+    assert foreseen_and_done({**ask, "verb": "configure"})["changed"] is False
+
     upgraded = foreseen_and_done(install_order(store, newer, home, settings={}))
     assert (upgraded["before"]["version"], upgraded["after"]["version"]) == ("1.0.0", "1.1.0")
 
-    told = carry_out({"schema": 1, "verb": "status", "name": "local", "home": str(home)})
+    told = carry_out({**ask, "verb": "status"})
     assert (told["ok"], told["data"]["version"]) == (True, "1.1.0")
 
-    back = foreseen_and_done({"schema": 1, "verb": "rollback", "name": "local", "home": str(home)})
+    back = foreseen_and_done({**ask, "verb": "rollback"})
     assert back["after"]["version"] == "1.0.0"
 
-    gone = {"schema": 1, "verb": "uninstall", "name": "local", "home": str(home)}
+    gone = {**ask, "verb": "uninstall"}
     kept = foreseen_and_done({**gone, "keep_data": True})
     assert (kept["after"], kept["changed"]) == (None, True)
     assert foreseen_and_done({**gone, "keep_data": True})["changed"] is False
