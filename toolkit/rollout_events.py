@@ -181,13 +181,14 @@ def _parsed(kind: Any, value: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         inner = next(part for part in get_args(kind) if part is not type(None))
         return None if value is None else _parsed(inner, value)
-    if not is_dataclass(kind):
+    if not is_dataclass(kind) or not isinstance(kind, type):
         return value
     if not isinstance(value, Mapping):
         raise ValueError(f"{value!r} is no {kind.__name__}")
     hints = get_type_hints(kind)
     known = {item.name: hints[item.name] for item in fields(kind) if item.name in value}
+    made: Any = kind
     try:
-        return kind(**{name: _parsed(hint, value[name]) for name, hint in known.items()})
+        return made(**{name: _parsed(hint, value[name]) for name, hint in known.items()})
     except TypeError as error:
         raise ValueError(f"{kind.__name__} lacks a fact: {error}") from error

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolkit import order
 from toolkit.errors import ConfigError
 from toolkit.hosts import OWN, Host
+from toolkit.order import Task
+from toolkit.order import build as build_order
 
 Variables = Mapping[str, Any]
 _WHICH = ("agent_version", "agent_channel")
@@ -57,10 +58,7 @@ class Orders:
                 why=f"its agent_name is {said}, and this is a rollout of {self.name}",
                 hint="leave it out with --limit",
             )
-        known = {"agent_name": self.name, **self.offered, **own}
-        if self.verb == "rollback":  # the inventory says what is to run, not what did
-            known = {name: value for name, value in known.items() if name not in _WHICH}
-        return self.wish.variables(known)
+        return self.wish.variables({"agent_name": self.name, **self.offered, **own})
 
     def check(self, target: str | None) -> Callable[[Host], bytes]:
         """Ask what would change."""
@@ -72,26 +70,28 @@ class Orders:
 
     def status(self, host: Host) -> bytes:
         """Ask how the service stands."""
-        return _bytes(order.build("status", self.variables(host)))
+        return _bytes(build_order(Task("status"), self.variables(host)))
 
     def undo(self, before: str) -> Callable[[Host], bytes]:
         """Go back to the version `before`."""
+        task = Task("rollback", version=before)
+        return lambda host: _bytes(build_order(task, self.variables(host)))
 
-        def build(host: Host) -> bytes:
-            known = {**self.variables(host), "agent_version": before}
-            return _bytes(order.build("rollback", known))
+    def version(self, host: Host, target: str | None) -> str | None:
+        """Say which version is to be named to a host, in place of what the variables say.
 
-        return build
+        What a first look found is what all attempts mean: without a version, a second call of
+        `rollback` would undo the first, and a channel may have moved on. An installation keeps its
+        channel, which is a part of what is installed.
+        """
+        if self.verb == "install" and "agent_version" not in self.variables(host):
+            return None
+        return target or (self.wish.version if self.verb == "rollback" else None)
 
     def _order(self, host: Host, target: str | None, *, check: bool) -> bytes:
-        known = self.variables(host)
-        # What a first look found is what all attempts mean: without a version, a second call of
-        # `rollback` would undo the first, and a channel may have moved on. An installation keeps
-        # its channel, which is a part of what is installed.
-        if target and (self.verb != "install" or "agent_version" in known):
-            known["agent_version"] = target
-        return _bytes(order.build(self.verb, known, check=check))
+        task = Task(self.verb, check=check, version=self.version(host, target))
+        return _bytes(build_order(task, self.variables(host)))
 
 
-def _bytes(built: Mapping[str, Any]) -> bytes:
-    return json.dumps(built).encode()
+def _bytes(order: Mapping[str, Any]) -> bytes:
+    return json.dumps(order).encode()
