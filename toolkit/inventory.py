@@ -183,7 +183,9 @@ def _said(printed: str, errors: bytes) -> str:
 
 
 def _unread(said: str) -> ConfigError:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    told, _, trace = said.partition("Traceback (most recent call last)")
+    lines = [line.strip() for line in [*told.splitlines(), *trace.splitlines()[-1:]]]
+    lines = [line for line in lines if line]
     why = "\n".join(lines[:_SHOWN]) or "it did not say why"
     if "vault secrets" in said or "vault password" in said.lower():
         hint = "give the vault's password with --vault-password-file FILE"

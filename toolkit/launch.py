@@ -30,16 +30,20 @@ _START = "; ".join(
         'exec "$2" -ISBc "$3"',
     ]
 )
+# What stands in a command is also in the host's log of sudo, so it is short and can be read.
+_BOOT = (
+    f'import sys; print("{READY.decode()}", flush=True); '
+    "exec(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))"
+)
 # Errors of the program go after its answer, and what its children write to stderr nowhere: both
 # streams are one to whoever reads.
-_BOOT = f"""
-import os, sys
+_PRELUDE = f"""
+import os
 def hook(kind, error, trace):
     sys.stdout.flush()
     print(chr(10) + kind.__name__ + ": " + str(error), flush=True)
     os._exit({FAULT})
 sys.excepthook = hook
-os.write(1, b"{READY.decode()}" + bytes([10]))
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 code = compile(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())), "toolkit", "exec")
 try:
@@ -52,7 +56,7 @@ except SystemExit as end:
 
 def command_line(host: Host) -> str:
     """Give the command that starts Python on `host`, as root where it may."""
-    words = ["sh", "-c", _START, "sh", rights(host), host.python, _boot(), ASKS]
+    words = ["sh", "-c", _START, "sh", rights(host), host.python, _BOOT, ASKS]
     return shlex.join(words)
 
 
@@ -66,11 +70,6 @@ def rights(host: Host) -> str:
 
 
 def payload(program: str, order: bytes) -> bytes:
-    """Give what Python reads: the program, then what that reads itself."""
-    text = program.encode()
-    return b"%d\n" % len(text) + text + order
-
-
-def _boot() -> str:
-    # A login shell that is csh wants no line break in a word, so Python breaks the lines itself.
-    return f"exec(bytes.fromhex('{_BOOT.encode().hex()}'))"
+    """Give what Python reads: two texts, each after its size, then what the program reads."""
+    texts = (_PRELUDE.encode(), program.encode())
+    return b"".join(b"%d\n" % len(text) + text for text in texts) + order

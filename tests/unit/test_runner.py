@@ -464,6 +464,6 @@ def test_a_host_without_python_says_so(
 
 def test_the_probe_is_whole() -> None:
     folder = Path(probe.__file__).parent
-    assert {file.stem for file in folder.glob("*.py")} == {"__init__", *PROBE}
+    assert {file.stem for file in folder.glob("*.py")} == {"__init__", "fleet", *PROBE}
     for file in folder.glob("*.py"):
         assert file.read_text("utf-8").isascii()

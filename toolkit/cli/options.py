@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.config import parse_agent
 from toolkit.resources import agent_file
-from toolkit.spec import AgentSpec
+
+if TYPE_CHECKING:
+    from toolkit.spec import AgentSpec
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
 project = click.option(
@@ -22,5 +24,7 @@ project = click.option(
 
 def load_agent(name: str, project: Path) -> AgentSpec:
     """Read release/NAME.toml of `project`, or the example of that name."""
+    from toolkit.config import parse_agent
+
     file = agent_file(name, project)
     return parse_agent(file.read_text(encoding="utf-8"), file=str(file))

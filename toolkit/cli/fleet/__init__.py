@@ -29,7 +29,7 @@ def fleet() -> None:
     """
 
 
-# In the order in which they are listed, and what each does.
+# What each does, short enough for a line of `toolkit fleet --help`.
 _SHORT: dict[click.Command, str] = {
     install: "Install the agent, in waves",
     upgrade: "Bring another version, in waves",

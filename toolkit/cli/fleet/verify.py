@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -18,13 +18,12 @@ from toolkit.cli import options
 from toolkit.cli.fleet.options import agent, exit_code, on_fleet
 from toolkit.cli.fleet.show import BAD, GOOD
 from toolkit.cli.output import print_json, progress
-from toolkit.cli.trusted import open_desk, store_option
 from toolkit.fleet.asking import Fleet
-from toolkit.fleet.verifying import Seen, Wanted
-from toolkit.fleet.verifying import verify as look
 from toolkit.hosts import Host
-from toolkit.junit import junit
-from toolkit.spec import AgentSpec
+
+if TYPE_CHECKING:
+    from toolkit.fleet.verifying import Seen, Wanted
+    from toolkit.spec import AgentSpec
 
 _NEW = click.Path(path_type=Path, dir_okay=False, writable=True)
 _SHOWN = 3
@@ -36,7 +35,9 @@ _SHOWN = 3
 @click.option(
     "--channel", metavar="CHANNEL", help="The version that this channel of the store points at."
 )
-@store_option
+@click.option(
+    "--to", "store", metavar="STORE", help="The store of --channel, by its name in toolkit.toml."
+)
 @click.option("--html", "html_file", type=_NEW, metavar="FILE", help="Write a report to FILE.")
 @click.option(
     "--junit", "junit_file", type=_NEW, metavar="FILE", help="Write JUnit XML to FILE too."
@@ -70,6 +71,9 @@ def verify(
       toolkit fleet verify glances -i hosts.yml --channel stable --html fleet.html
       toolkit fleet verify -i hosts.yml --junit fleet.xml --json
     """
+    from toolkit.fleet.verifying import verify as look
+    from toolkit.junit import junit
+
     if version and channel:
         raise click.UsageError("say --version or --channel, not both")
     specs = _specs(fleet, name, project)
@@ -111,6 +115,8 @@ def _pointed(
     if channel is None:
         return {}
     from toolkit import channels, repository
+    from toolkit.cli.trusted import open_desk
+    from toolkit.fleet.verifying import Wanted
 
     desk = open_desk(store, project)
     current = repository.require(desk.at.store, desk.ring.trusted_root())
@@ -130,6 +136,8 @@ def _wanted(
     version: str | None,
     pointed: Mapping[str, Wanted],
 ) -> dict[str, Wanted]:
+    from toolkit.fleet.verifying import Wanted
+
     def of(host: Host) -> Wanted:
         name = specs[host.name].name
         if version:
