@@ -36,7 +36,7 @@ RELEASE = ("aiwm.toolkit.agent_release", "agent_release")
 COMMAND = ("ansible.builtin.command", "command")
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # where Ansible has no types
     """Adds a line to the file for each result that says how a host stands."""
 
     CALLBACK_VERSION = 2.0
