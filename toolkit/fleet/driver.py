@@ -57,7 +57,7 @@ class Crew(Protocol):
 class Watcher(Protocol):
     """Who is told of each event, and of how the rollout stands then."""
 
-    def __call__(self, entry: Entry, state: State) -> None:
+    def __call__(self, entry: Entry, state: State, /) -> None:
         """See it."""
 
 
