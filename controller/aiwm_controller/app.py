@@ -25,7 +25,7 @@ from aiwm_controller.clock import Clock, utc_now
 from aiwm_controller.database import Database
 from aiwm_controller.errors import Fault, Unavailable
 from aiwm_controller.install import Installer
-from aiwm_controller.limits import Guard, Limiter, Receive, Scope, Send
+from aiwm_controller.limits import AssumeJson, Guard, Limiter, Receive, Scope, Send
 from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters, Traced, log
 from aiwm_controller.models import Event, InstallToken
@@ -73,6 +73,7 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         version=__version__,
         docs_url=f"{prefix}/api-docs",
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         openapi_url=f"{prefix}/api-docs-json",
         lifespan=_lifespan(settings, clock, meters),
         responses=_PROBLEMS,
@@ -87,6 +88,8 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.mount(f"{prefix}/static", StaticFiles(directory=STATIC), name="static")
     for fault in (Fault, RequestValidationError, HTTPException, SQLAlchemyError, OSError):
         app.add_exception_handler(fault, _answered)
+    forms = frozenset({f"{prefix}/login", f"{prefix}/logout"})
+    app.add_middleware(AssumeJson, forms=forms)
     app.add_middleware(Guard, limit=settings.body_limit, refuse=_refuse)
     app.add_middleware(Traced, meters=meters)
     return app

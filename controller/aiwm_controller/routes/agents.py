@@ -245,7 +245,8 @@ async def read_agent(
     return data
 
 
-@router.api_route("/{id}", methods=["PUT", "PATCH"])
+@router.put("/{id}")
+@router.patch("/{id}")
 async def change_agent(
     person: Editor, state: Has, agent_id: AgentId, body: wire.AgentChanges
 ) -> Json:

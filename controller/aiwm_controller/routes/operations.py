@@ -36,7 +36,7 @@ async def metrics(state: Has) -> PlainTextResponse:
         .group_by(liveness)
     )
     async with state.database.read() as session:
-        counts = dict(row.tuple() for row in await session.execute(query))
+        counts = {row[0]: row[1] for row in await session.execute(query)}
     for alive in ORDER:
         state.meters.agents.labels(alive).set(counts.get(alive, 0))
     return PlainTextResponse(

@@ -122,7 +122,8 @@ def _audit(session: AsyncSession, state: State, person: Person, kind: str, user:
     write_note(session, state.clock, Note(kind, person.org_id, person.email, detail=detail))
 
 
-@router.api_route("/users/{user_id}", methods=["PUT", "PATCH"], tags=["users"])
+@router.put("/users/{user_id}", tags=["users"])
+@router.patch("/users/{user_id}", tags=["users"])
 async def change_user(person: Owner, state: Has, user_id: UserId, body: wire.UserChanges) -> Json:
     """Change a user's role, status or password; all tokens of the user stop to work."""
     fields = given(body)

@@ -197,6 +197,7 @@ def router_of(kind: Kind) -> APIRouter:
     add("", _creator(kind), methods=["POST"], status_code=201, name=f"create {name}")
     add("", find, methods=["GET"], name=f"list {name}s")
     add("/{item_id}", read, methods=["GET"], name=f"read {name}")
-    add("/{item_id}", _changer(kind), methods=["PUT", "PATCH"], name=f"change {name}")
+    for method in ("PUT", "PATCH"):
+        add("/{item_id}", _changer(kind), methods=[method], name=f"change {name}")
     add("/{item_id}", delete, methods=["DELETE"], name=f"delete {name}")
     return router
