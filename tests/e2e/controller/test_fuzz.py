@@ -97,6 +97,7 @@ def target(
             "instructions": server.call("POST", "/instructions", {"systemPrompt": "x"})["id"],
             "tools": server.call("POST", "/tools", {"name": "x"})["id"],
             "deployments": deployment["id"],
+            "nodes": server.call("POST", "/nodes", {"name": "x"})["id"],
             "users": server.call("POST", "/users", {"email": "x@example.com"})["id"],
         }
         with httpx2.Client() as client:
