@@ -72,7 +72,8 @@ bench: setup ## measure packing, trust, uploads, installs and upgrades, and simu
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
 	$(LOCK) pyproject.toml --group setup --output-file requirements/runtime.txt
-	$(LOCK) pyproject.toml --group dev --constraint requirements/runtime.txt \
+	$(LOCK) pyproject.toml controller/pyproject.toml --group pyproject.toml:dev \
+		--no-emit-package aiwm-toolkit --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	echo uv | $(LOCK) - --constraint requirements/runtime.txt --output-file requirements/uv.txt
 	$(PYTHON) -m toolkit schema > release/agent.schema.json

@@ -260,13 +260,21 @@ is_secret() {
 
 # Asks for what is required and was not given, also when the script itself comes through a pipe.
 ask_settings() {
-  if ((${#SETTINGS[@]} > 0)) || [[ -n "$check" || -e "$INSTALL_DIR/.env" ]]; then
+  if [[ -n "$check" || -e "$INSTALL_DIR/.env" ]]; then
     return
   fi
   local variable
   for variable in ${REQUIRED[@]+"${REQUIRED[@]}"}; do
-    [[ -n "${given[$variable]}" ]] || ask "$variable"
+    [[ -n "${given[$variable]}" ]] || in_settings "$variable" || ask "$variable"
   done
+}
+
+in_settings() {
+  local setting
+  for setting in ${SETTINGS[@]+"${SETTINGS[@]}"}; do
+    [[ "${setting%%=*}" != "$1" ]] || return 0
+  done
+  return 1
 }
 
 ask() {

@@ -1,0 +1,5 @@
+"""`python -m aiwm_controller`."""
+
+from aiwm_controller.cli import main
+
+main()

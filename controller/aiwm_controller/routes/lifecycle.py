@@ -1,0 +1,279 @@
+"""What agents call: connect, heartbeat, disconnect, config; and what agentctl asks of them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import undefer
+
+from aiwm_controller import configured, shapes, wire
+from aiwm_controller.access import AgentId, CallingAgent, Credentials, Has, person_of, token_of
+from aiwm_controller.beats import Beat
+from aiwm_controller.clock import text_of
+from aiwm_controller.configured import Endpoints
+from aiwm_controller.errors import Fault, NotFound, Unauthorized
+from aiwm_controller.models import Agent, Heartbeat, Presence
+from aiwm_controller.routes.agents import agent_of
+from aiwm_controller.state import Note, State, address_of, base_of, state_of, write_note
+from aiwm_controller.tokens import Bearer
+
+router = APIRouter(prefix="/agents", tags=["agent lifecycle"])
+
+Json = dict[str, Any]
+Shape = Annotated[Literal["current", "legacy"], Query(description="legacy: the guide's own body")]
+
+
+async def live_agent(session: AsyncSession, agent_id: str) -> Agent:
+    """Give an agent with its secret's hash; raises NotFound, and Unauthorized where suspended."""
+    agent = await session.scalar(
+        select(Agent)
+        .where(Agent.id == agent_id, Agent.deleted_at.is_(None))
+        .options(undefer(Agent.secret_hash))
+    )
+    if agent is None:
+        raise NotFound("there is no such agent", hint="check AIWM_AGENT_ID")
+    if agent.status == "suspended":
+        raise Unauthorized("the agent is suspended", hint="ask who runs the controller")
+    return agent
+
+
+def endpoints_of(request: Request) -> Endpoints:
+    """Give the addresses that agents are told."""
+    settings = state_of(request).settings
+    return Endpoints(base_of(request), settings.mcp_name, settings.mcp_url)
+
+
+def bearer_of(agent: Agent) -> Bearer:
+    """Give what an agent's token says."""
+    return Bearer(
+        kind="agent",
+        id=agent.id,
+        org_id=agent.org_id,
+        roles=(agent.role,),
+        generation=agent.secret_generation,
+        username=f"agent:{agent.id}",
+        status=agent.status,
+        group_id=agent.group_id,
+    )
+
+
+@router.post("/{id}/connect")
+async def connect(
+    request: Request, state: Has, agent_id: AgentId, body: wire.Connect, shape: Shape = "current"
+) -> Json:
+    """Give an agent that knows its secret a token and its whole configuration."""
+    address = address_of(request)
+    state.connects.take(f"{agent_id} {address}", "connections of this agent")
+    state.refusals.check(f"{agent_id} {address}", "refused secrets")
+    try:
+        agent = await _checked(state, agent_id, body.secret)
+    except Fault as fault:
+        await _refused(state, agent_id, address, fault)
+        raise
+    async with state.database.write() as session:
+        await _connected(session, state, agent, address)
+        found = await configured.load(session, agent)
+    state.meters.connects.labels("accepted").inc()
+    seconds = state.settings.token_seconds
+    token = state.tokens.issue(bearer_of(agent), now=state.clock(), seconds=seconds)
+    if shape == "legacy":
+        return configured.legacy(found, token)
+    return configured.current(found, endpoints_of(request), token, seconds, token)
+
+
+async def _checked(state: State, agent_id: str, secret: str) -> Agent:
+    async with state.database.read() as session:
+        agent = await live_agent(session, agent_id)
+    if agent.secret_hash is None:
+        raise Unauthorized("the agent has no secret configured", hint="generate credentials")
+    if not await state.hasher.matches(secret, agent.secret_hash):
+        raise Unauthorized("the secret is not the agent's", hint="check AIWM_AGENT_SECRET")
+    return agent
+
+
+async def _refused(state: State, agent_id: str, address: str, fault: Fault) -> None:
+    state.meters.connects.labels("refused").inc()
+    if not isinstance(fault, Unauthorized):
+        return
+    state.refusals.take(f"{agent_id} {address}", "refused secrets")
+    async with state.database.write() as session:
+        await session.execute(
+            update(Presence)
+            .where(Presence.agent_id == agent_id)
+            .values(failed_connects=Presence.failed_connects + 1)
+            .execution_options(synchronize_session=False)
+        )
+        org_id = await session.scalar(select(Agent.org_id).where(Agent.id == agent_id))
+        why: dict[str, object] = {"why": fault.message}
+        note = Note("connect.refused", org_id or "", "", agent_id, address, why)
+        write_note(session, state.clock, note)
+
+
+async def _connected(session: AsyncSession, state: State, agent: Agent, address: str) -> None:
+    """Note a connection, unless the agent was suspended or its secret exchanged meanwhile."""
+    taken = await session.execute(
+        update(Agent)
+        .where(
+            Agent.id == agent.id,
+            Agent.deleted_at.is_(None),
+            Agent.status != "suspended",
+            Agent.secret_generation == agent.secret_generation,
+        )
+        .values(status="active")
+        .returning(Agent.id)
+        .execution_options(synchronize_session=False)
+    )
+    if taken.one_or_none() is None:
+        raise Unauthorized("the agent was suspended, or its secret exchanged, just now")
+    agent.status = "active"
+    await session.execute(
+        update(Presence)
+        .where(Presence.agent_id == agent.id)
+        .values(last_connected_at=state.clock(), connection_count=Presence.connection_count + 1)
+        .execution_options(synchronize_session=False)
+    )
+    note = Note("agent.connected", agent.org_id, f"agent:{agent.id}", agent.id, address)
+    write_note(session, state.clock, note)
+
+
+@router.post("/{id}/heartbeat")
+async def heartbeat(
+    state: Has, agent_id: AgentId, bearer: CallingAgent, body: wire.HeartbeatIn
+) -> Json:
+    """Take a sign of life; answered once it is stored."""
+    metrics, upgrade = body.metrics, body.last_upgrade
+    version = await state.beats.record(
+        Beat(
+            agent_id=agent_id,
+            generation=bearer.generation,
+            status=body.status,
+            version=body.version,
+            metrics=metrics.model_dump(by_alias=True, exclude_unset=True) if metrics else None,
+            config_seen=body.config_version,
+            upgrade=upgrade.model_dump(mode="json", by_alias=True) if upgrade else None,
+        )
+    )
+    return {
+        "success": True,
+        "acknowledged": True,
+        "nextHeartbeat": state.settings.next_heartbeat,
+        "configVersion": version,
+    }
+
+
+@router.post("/{id}/disconnect")
+async def disconnect(
+    request: Request,
+    state: Has,
+    agent_id: AgentId,
+    bearer: CallingAgent,
+    body: wire.Disconnect | None = None,
+) -> Json:
+    """Note that an agent goes, and why."""
+    reason = body.reason if body else ""
+    async with state.database.write() as session:
+        agent = await _still(session, bearer)
+        agent.status = "inactive"
+        await session.execute(
+            update(Presence)
+            .where(Presence.agent_id == agent_id)
+            .values(
+                last_connected_at=None,
+                last_disconnected_at=state.clock(),
+                last_disconnect_reason=reason,
+            )
+            .execution_options(synchronize_session=False)
+        )
+        detail: dict[str, object] = {"reason": reason}
+        actor = f"agent:{agent_id}"
+        note = Note(
+            "agent.disconnected", agent.org_id, actor, agent_id, address_of(request), detail
+        )
+        write_note(session, state.clock, note)
+    return {"success": True, "acknowledged": True}
+
+
+async def _still(session: AsyncSession, bearer: Bearer) -> Agent:
+    """Give the agent of a token that still holds."""
+    agent = await live_agent(session, bearer.id)
+    if agent.secret_generation != bearer.generation:
+        raise Unauthorized("the agent's secret was exchanged", hint="connect with the new secret")
+    return agent
+
+
+@router.get("/{id}/config")
+async def config(
+    request: Request,
+    state: Has,
+    agent_id: AgentId,
+    credentials: Credentials,
+    shape: Shape = "current",
+) -> Json:
+    """Give the newest configuration without a new token, to the agent or to its organization."""
+    token = token_of(credentials)
+    bearer = state.tokens.verify(token, "agent", "user")
+    async with state.database.read() as session:
+        agent = await _agent_for(session, state, bearer, agent_id)
+        found = await configured.load(session, agent)
+    if bearer.kind == "user":
+        found.agent.settings = shapes.redacted(found.agent.settings)
+    if shape == "legacy":
+        return configured.legacy(found, "")
+    shown = token if bearer.kind == "agent" else "<the agent's token>"
+    return configured.current(found, endpoints_of(request), "", 0, shown)
+
+
+async def _agent_for(session: AsyncSession, state: State, bearer: Bearer, agent_id: str) -> Agent:
+    if bearer.kind == "agent":
+        if bearer.id != agent_id:
+            raise NotFound("there is no such agent")
+        return await _still(session, bearer)
+    agent, _ = await agent_of(session, await person_of(state, bearer), agent_id)
+    session.expunge(agent)
+    return agent
+
+
+@router.get("/{id}/heartbeats")
+async def heartbeats(
+    state: Has, agent_id: AgentId, credentials: Credentials, response: Response
+) -> Json:
+    """Give which heartbeats came of which version: agentctl asks this of a version on trial.
+
+    The bearer is the agent's token, a user's token or, since agentctl knows no other, the
+    agent's secret.
+    """
+    await _may_ask(state, agent_id, token_of(credentials))
+    response.headers["Cache-Control"] = "no-store"
+    query = (
+        select(Heartbeat.version, Heartbeat.at)
+        .where(Heartbeat.agent_id == agent_id)
+        .order_by(Heartbeat.at.desc())
+    )
+    async with state.database.read() as session:
+        beats = await session.execute(query)
+        return {"heartbeats": [{"version": row.version, "at": text_of(row.at)} for row in beats]}
+
+
+async def _may_ask(state: State, agent_id: str, token: str) -> None:
+    if token.count(".") == 2:
+        bearer = state.tokens.verify(token, "agent", "user")
+        async with state.database.read() as session:
+            await _agent_for(session, state, bearer, agent_id)
+        return
+    async with state.database.read() as session:
+        agent = await live_agent(session, agent_id)
+    # bcrypt takes long on purpose, and agentctl asks every few seconds.
+    key = (agent_id, agent.secret_hash or "", hashlib.sha256(token.encode()).digest())
+    if key in state.asked:
+        return
+    state.refusals.check(f"{agent_id} heartbeats", "refused secrets")
+    if not await state.hasher.matches(token, agent.secret_hash):
+        state.refusals.take(f"{agent_id} heartbeats", "refused secrets")
+        raise Unauthorized("the secret is not the agent's", hint="check AIWM_AGENT_SECRET")
+    if len(state.asked) > 10_000:
+        state.asked.clear()
+    state.asked.add(key)

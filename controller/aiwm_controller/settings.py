@@ -1,0 +1,132 @@
+"""What one controller is started with: read once from the environment, then never again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from aiwm_controller.errors import SetupError
+
+DEFAULT_DATABASE = "sqlite:///aiwm-controller.db"
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a controller behaves; times are in seconds."""
+
+    database: URL = field(default_factory=lambda: database_url(DEFAULT_DATABASE))
+    jwt_secret: str = field(default="", repr=False)
+    path_prefix: str = ""
+    public_url: str = ""
+    releases: Path | None = None
+    mcp_name: str = "cbm-tools"
+    mcp_url: str = ""
+    online_within: int = 90
+    late_within: int = 300
+    next_heartbeat: int = 60
+    history: int = 120
+    token_seconds: int = 86_400
+    download_seconds: int = 900
+    connects_a_minute: int = 30
+    body_limit: int = 1 << 20
+    secure_cookies: bool = True
+    trusted_proxies: str = "127.0.0.1"
+
+
+def database_url(text: str, password: str = "") -> URL:
+    """Give the address of a database with the driver that the controller uses for it."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise SetupError(
+            "the address of the database can't be read",
+            hint="sqlite:///FILE or postgresql://USER@HOST/NAME",
+        ) from error
+    driver = _DRIVERS.get(url.drivername, url.drivername)
+    if driver not in _DRIVERS.values():
+        raise SetupError(
+            f"the database {url.drivername} is not supported",
+            hint="sqlite:///FILE or postgresql://USER@HOST/NAME",
+        )
+    url = url.set(drivername=driver)
+    return url.set(password=password) if password else url
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read AIWM_… variables; raises SetupError that names the one which is wrong."""
+    given = {name: value for name, value in environ.items() if value != ""}
+    default = Settings()
+    numbers = {
+        name: _number(given, f"AIWM_{name.upper()}", getattr(default, name))
+        for name in (
+            "online_within",
+            "late_within",
+            "next_heartbeat",
+            "history",
+            "token_seconds",
+            "download_seconds",
+            "connects_a_minute",
+            "body_limit",
+        )
+    }
+    if numbers["history"] < 100:
+        raise SetupError(
+            "AIWM_HISTORY is less than 100",
+            hint="a release may ask for 100 heartbeats before it stays",
+        )
+    return Settings(
+        database=database_url(
+            given.get("AIWM_DATABASE_URL", DEFAULT_DATABASE),
+            given.get("AIWM_DATABASE_PASSWORD", ""),
+        ),
+        jwt_secret=_secret(given.get("AIWM_JWT_SECRET", "")),
+        path_prefix=prefix(given.get("AIWM_PATH_PREFIX", "")),
+        public_url=_public(given.get("AIWM_PUBLIC_URL", "")),
+        releases=Path(given["AIWM_RELEASES"]) if "AIWM_RELEASES" in given else None,
+        mcp_name=given.get("AIWM_MCP_NAME", default.mcp_name),
+        mcp_url=_public(given.get("AIWM_MCP_URL", "")),
+        secure_cookies=given.get("AIWM_SECURE_COOKIES", "true").lower() != "false",
+        trusted_proxies=given.get("AIWM_TRUSTED_PROXIES", default.trusted_proxies),
+        **numbers,
+    )
+
+
+def prefix(text: str) -> str:
+    """Give a path prefix with one slash before it and none after it; empty for none."""
+    bare = text.strip("/")
+    if any(not (char.isalnum() or char in "/-_.") for char in bare) or "//" in bare:
+        raise SetupError(f"the path prefix {text!r} is none", hint="such as /dev/aiwm")
+    return f"/{bare}" if bare else ""
+
+
+def _number(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 31:
+        raise SetupError(f"{name} is {text!r}", hint="give a whole number greater than 0")
+    return int(text)
+
+
+def _secret(text: str) -> str:
+    if text and len(text.encode()) < 32:
+        raise SetupError(
+            "AIWM_JWT_SECRET is shorter than 32 bytes", hint="make one: openssl rand -hex 32"
+        )
+    return text
+
+
+def _public(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise SetupError(f"{text!r} is no http or https address")
+    return text.rstrip("/")

@@ -1,0 +1,122 @@
+"""Tokens: JWTs of users, agents and sessions, and random ones that are kept as hashes.
+
+The claims are those of IAM's TokenData, so that other services can verify them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import jwt
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from aiwm_controller.errors import Unauthorized
+
+Kind = Literal["user", "agent", "session"]
+_ALGORITHM = "HS256"
+_CLAIMS = ["sub", "type", "orgId", "iat", "exp", "generation"]
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Whom a token is of; `generation` ends it before its time."""
+
+    kind: Kind
+    id: str
+    org_id: str
+    roles: tuple[str, ...]
+    generation: int
+    username: str = ""
+    status: str = "active"
+    group_id: str = ""
+
+
+class Tokens:
+    """Signs and verifies with one key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def issue(self, bearer: Bearer, *, now: datetime, seconds: int) -> str:
+        """Sign a token for `bearer` that holds for `seconds` from `now`."""
+        begin = int(now.timestamp())
+        claims = {
+            "sub": bearer.id,
+            "username": bearer.username,
+            "status": bearer.status,
+            "roles": list(bearer.roles),
+            "orgId": bearer.org_id,
+            "groupId": bearer.group_id,
+            "agentId": bearer.id if bearer.kind == "agent" else "",
+            "userId": "" if bearer.kind == "agent" else bearer.id,
+            "type": bearer.kind,
+            "generation": bearer.generation,
+            "iat": begin,
+            "exp": begin + seconds,
+        }
+        return jwt.encode(claims, self._key, _ALGORITHM)
+
+    def verify(self, token: str, *kinds: Kind) -> Bearer:
+        """Give whom `token` is of; raises Unauthorized where it is none of `kinds` or not ours."""
+        claims = self._claims(token)
+        if claims["type"] not in kinds:
+            wanted = " or ".join(kinds)
+            raise Unauthorized(f"this is the token of a {claims['type']}, not of a {wanted}")
+        return Bearer(
+            kind=claims["type"],
+            id=claims["sub"],
+            org_id=claims["orgId"],
+            roles=tuple(claims.get("roles", ())),
+            generation=claims["generation"],
+            username=claims.get("username", ""),
+        )
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            return jwt.decode(
+                token, self._key, [_ALGORITHM], options={"require": _CLAIMS, "verify_iat": False}
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthorized("the token has expired", hint="log in or connect again") from error
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise Unauthorized("the token is not valid") from error
+
+
+def new_secret() -> str:
+    """Make an agent's secret: 32 random bytes as 64 hexadecimal digits."""
+    return secrets.token_hex(32)
+
+
+def new_token(prefix: str) -> str:
+    """Make a random token whose prefix says what it is for."""
+    return f"{prefix}_{secrets.token_urlsafe(32)}"
+
+
+def fingerprint(token: str) -> str:
+    """Give what is stored in place of a random token; its 256 bits need no slow hash."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def seal(text: str, token: str) -> bytes:
+    """Encrypt `text` so that it opens by `token` alone."""
+    return _cipher(token).encrypt(text.encode())
+
+
+def unseal(sealed: bytes, token: str) -> str:
+    """Open what was sealed by `token`."""
+    try:
+        return _cipher(token).decrypt(sealed).decode()
+    except InvalidToken as error:
+        raise Unauthorized("the token does not open this") from error
+
+
+def _cipher(token: str) -> Fernet:
+    key = HKDF(SHA256(), 32, salt=None, info=b"aiwm install token").derive(token.encode())
+    return Fernet(base64.urlsafe_b64encode(key))

@@ -1,0 +1,197 @@
+"""No request of any kind makes the controller fail: made from its own OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import schemathesis
+from aiwm_controller.app import create
+from aiwm_controller.settings import Settings
+from hypothesis import HealthCheck, settings
+
+from tests.support.postgres import Cluster
+from tests.support.served import Server, serving
+
+schema = schemathesis.openapi.from_dict(create(Settings()).openapi())
+NASTY: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1.5,
+    1e308,
+    10**30,
+    "",
+    "x" * 300_000,
+    "\u0000",
+    "a\u0000b",
+    "\ud800",
+    "\U0001f600" * 50,
+    "e\u0301\u202e",
+    "'; DROP TABLE agents; --",
+    "$(reboot)`id`\nEnvironment=X=1",
+    [],
+    [[]],
+    [1, "x", None],
+    {},
+    {"a": {"b": []}},
+    {"\u0000": 1},
+    "2026-11-21T00:00:00Z",
+    "9999-12-31T23:59:59-23:59",
+    "f" * 24,
+)
+
+
+@dataclass
+class Target:
+    """A server with one thing of each kind, so that requests get past the first check."""
+
+    server: Server
+    ids: dict[str, str]
+    agent_token: str
+    client: httpx2.Client
+
+    def path(self, template: str) -> str:
+        kind = template.strip("/").split("/")[0]
+        found = self.ids.get(kind, "none")
+        return "/".join(found if part.startswith("{") else part for part in template.split("/"))
+
+    def token(self, template: str) -> str:
+        ours = template.endswith(("/heartbeat", "/disconnect", "/config", "/heartbeats"))
+        return self.agent_token if ours else self.server.token
+
+    def send(self, method: str, template: str, body: bytes) -> int:
+        answer = self.client.request(
+            method,
+            f"{self.server.url}{self.path(template)}",
+            content=body,
+            headers={
+                "Authorization": f"Bearer {self.token(template)}",
+                "Content-Type": "application/json",
+            },
+            timeout=60,
+        )
+        assert answer.status_code < 500, f"{method} {template} {body[:300]!r}: {answer.text[:300]}"
+        return answer.status_code
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def target(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
+    folder: Path = tmp_path_factory.mktemp("fuzz")
+    url = f"sqlite:///{folder}/controller.db"
+    if request.param == "postgresql":
+        cluster: Cluster = request.getfixturevalue("postgres")
+        url = cluster.database("fuzz")
+    with serving(url, folder / "log") as server:
+        agent, _, token = server.connected("agent")
+        deployment = server.call("POST", "/deployments", {"provider": "x", "model": "x"})
+        ids = {
+            "agents": agent,
+            "instructions": server.call("POST", "/instructions", {"systemPrompt": "x"})["id"],
+            "tools": server.call("POST", "/tools", {"name": "x"})["id"],
+            "deployments": deployment["id"],
+            "nodes": server.call("POST", "/nodes", {"name": "x"})["id"],
+            "users": server.call("POST", "/users", {"email": "x@example.com"})["id"],
+        }
+        with httpx2.Client() as client:
+            yield Target(server, ids, token, client)
+
+
+def bodies() -> list[tuple[str, str, dict[str, Any]]]:
+    """Give each operation that has a body, with the schema of that body."""
+    document = create(Settings()).openapi()
+    found = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            if "application/json" in content and method != "patch":  # the same as put
+                found.append((method.upper(), path, _resolved(document, content)))
+    return found
+
+
+def _resolved(document: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    part = content["application/json"]["schema"]
+    part = next((each for each in part.get("anyOf", [part]) if "$ref" in each), part)
+    name = part["$ref"].rsplit("/", 1)[1]
+    found: dict[str, Any] = document["components"]["schemas"][name]
+    return found
+
+
+EXAMPLES = {
+    "status": "online",
+    "secret": "x",
+    "name": "x",
+    "systemPrompt": "x",
+    "provider": "x",
+    "model": "x",
+    "email": "x@example.com",
+    "password": "x",
+    "key": "a.b",
+    "value": "x",
+    "token": "x",
+    "host": "x",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"), bodies(), ids=lambda each: each if isinstance(each, str) else ""
+)
+def test_every_field_of_every_body(
+    target: Target, method: str, path: str, body: dict[str, Any]
+) -> None:
+    required = {name: EXAMPLES[name] for name in body.get("required", ())}
+    for name in body["properties"]:
+        for value in NASTY:
+            target.send(method, path, json.dumps({**required, name: value}).encode())
+        left = {key: each for key, each in required.items() if key != name}
+        target.send(method, path, json.dumps(left).encode())
+    for raw in (b"", b"{", b"null", b"[]", b"\xff\xfe", b"1" * 10_000, b"[" * 100_000, b"NaN"):
+        target.send(method, path, raw)
+    deep = b'{"settings":' + b'{"a":' * 500 + b"1" + b"}" * 501
+    target.send(method, path, deep)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_requests_made_from_the_document(case: schemathesis.Case[Any], target: Target) -> None:
+    if case.method != "DELETE" and case.path_parameters:
+        wanted = target.path(case.path).strip("/").split("/")
+        kind = wanted[0]
+        if kind in target.ids:
+            case.path_parameters = dict.fromkeys(case.path_parameters, target.ids[kind])
+    headers = {"Authorization": f"Bearer {target.token(case.path)}"}
+    answer = case.call(base_url=target.server.url, headers=headers, timeout=60)
+    assert answer.status_code < 500, f"{case.as_curl_command()}: {answer.text[:300]}"
+
+
+QUERIES = ("page", "limit", "sort", "sortBy", "search", "status", "type", "liveness", "tag")
+MORE = ("version", "instructionId", "nodeId", "populate", "key", "agentId", "kind", "shape")
+PLACES = ("/agents", "/tools", "/users", "/audit", "/configurations", "/enrollment-tokens")
+VALUES = ("%00", "%ff", "%ed%a0%80", "0", "-1", "9" * 40, "%25_%5C", "x" * 2000, "%27", "")
+
+
+def test_every_query(target: Target) -> None:
+    headers = {"Authorization": f"Bearer {target.server.token}"}
+    agent = f"/agents/{target.ids['agents']}"
+    with httpx2.Client(headers=headers, timeout=60) as client:
+        for place in (*PLACES, agent, f"{agent}/config", f"{agent}/install-script"):
+            for value in VALUES:
+                query = "&".join(f"{name}={value[:500]}" for name in (*QUERIES, *MORE))
+                singles = [f"{name}={value}" for name in (*QUERIES, *MORE, "token")]
+                for each in (query, *singles):
+                    answer = client.get(f"{target.server.url}{place}?{each}")
+                    assert answer.status_code < 500, f"{place}?{each}: {answer.text[:300]}"
+        for value in VALUES:
+            answer = client.get(f"{target.server.url}/agents/{value}/history")
+            assert answer.status_code < 500

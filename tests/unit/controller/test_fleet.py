@@ -1,0 +1,82 @@
+"""The fleet page's rules: who sees it, and whose forms it takes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from aiwm_controller.fleet import ago
+
+from tests.support.aiwm import PASSWORD, Running
+
+
+def session(running: Running, email: str = "owner@example.com") -> str:
+    answer = running.client.post(
+        "/login", data={"email": email, "password": PASSWORD}, follow_redirects=False
+    )
+    assert answer.status_code == 303, answer.text
+    return str(answer.cookies["aiwm_session"])
+
+
+def get(running: Running, path: str, cookie: str) -> str:
+    running.client.cookies.clear()
+    answer = running.client.get(path, headers={"Cookie": f"aiwm_session={cookie}"})
+    return str(answer.text)
+
+
+def test_an_organization_sees_its_own_agents_alone(running: Running) -> None:
+    agent = running.agent(name="mine alone")
+    body = {"email": "two@example.com", "password": PASSWORD, "role": "organization.viewer"}
+    running.stranger.ok("POST", "/users", body)
+    cookie = session(running)
+    assert "mine alone" in get(running, "/", cookie)
+    assert "mine alone" in get(running, f"/fleet/agents/{agent['id']}", cookie)
+    other = session(running, "two@example.com")
+    one = f"/fleet/agents/{agent['id']}"
+    for path in ("/", "/fleet/rows", "/?search=mine", one, f"{one}/live"):
+        assert "mine alone" not in get(running, path, other)
+
+
+def test_a_session_is_no_token_and_a_token_no_session(running: Running) -> None:
+    cookie = session(running)
+    assert running.as_(cookie).status("GET", "/agents") == 401
+    running.client.cookies.clear()
+    answer = running.client.get(
+        "/",
+        headers={"Cookie": f"aiwm_session={running.owner.token}"},
+        follow_redirects=False,
+    )
+    assert answer.status_code == 303
+
+
+def test_forms_of_other_sites_are_refused(running: Running) -> None:
+    form = {"email": "owner@example.com", "password": PASSWORD}
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert running.client.post("/login", data=form, headers=headers).status_code == 403
+    cookie = {"Cookie": f"aiwm_session={session(running)}"}
+    running.client.cookies.clear()
+    answer = running.client.post("/logout", data={"csrf": "guessed"}, headers=cookie)
+    assert answer.status_code == 403
+
+
+def test_names_are_escaped(running: Running) -> None:
+    running.agent(name="<script>alert(1)</script>")
+    text = get(running, "/", session(running))
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        ({"seconds": 5}, "5 s ago"),
+        ({"seconds": 119}, "119 s ago"),
+        ({"minutes": 2}, "2 min ago"),
+        ({"hours": 47}, "47 h ago"),
+        ({"days": 3}, "3 d ago"),
+        ({"seconds": -9}, "0 s ago"),
+    ],
+)
+def test_ago(running: Running, time: dict[str, float], said: str) -> None:
+    now = running.watch.now
+    assert ago(now - timedelta(**time), now) == said
