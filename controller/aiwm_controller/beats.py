@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from datetime import datetime
 from typing import Any, cast
 
@@ -179,7 +180,7 @@ async def _known(session: AsyncSession, ids: set[str]) -> dict[str, _Known]:
             row.beats,
             row.deleted_at is not None,
         )
-        for row in await session.execute(query)
+        for row in await (await session.connection()).execute(query)
     }
 
 
@@ -233,6 +234,7 @@ def _presences(
     return groups
 
 
+@cache
 def _heard(fields: frozenset[str]) -> Any:
     table = _PRESENCES
     values: dict[str, Any] = {
@@ -244,6 +246,7 @@ def _heard(fields: frozenset[str]) -> Any:
     return update(table).where(table.c.agent_id == bindparam("b_id")).values(values)
 
 
+@cache
 def _upsert(is_sqlite: bool) -> Any:
     insert = sqlite.insert if is_sqlite else postgresql.insert
     statement = insert(_HEARTBEATS)
