@@ -24,6 +24,7 @@ from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock, utc_now
 from aiwm_controller.database import Database
 from aiwm_controller.errors import Fault, Unavailable
+from aiwm_controller.express import Express
 from aiwm_controller.install import Installer
 from aiwm_controller.limits import AssumeJson, Guard, Limiter, Receive, Scope, Send
 from aiwm_controller.liveness import Times
@@ -92,6 +93,7 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.add_middleware(AssumeJson, forms=forms)
     app.add_middleware(Guard, limit=settings.body_limit, refuse=_refuse)
     app.add_middleware(Traced, meters=meters)
+    app.add_middleware(Express, prefix=prefix, state=lambda: getattr(app.state, "controller", None))
     return app
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, select, update
@@ -179,7 +180,7 @@ async def _known(session: AsyncSession, ids: set[str]) -> dict[str, _Known]:
             row.beats,
             row.deleted_at is not None,
         )
-        for row in await session.execute(query)
+        for row in await (await session.connection()).execute(query)
     }
 
 
@@ -233,6 +234,7 @@ def _presences(
     return groups
 
 
+@cache
 def _heard(fields: frozenset[str]) -> Any:
     table = _PRESENCES
     values: dict[str, Any] = {
@@ -244,6 +246,7 @@ def _heard(fields: frozenset[str]) -> Any:
     return update(table).where(table.c.agent_id == bindparam("b_id")).values(values)
 
 
+@cache
 def _upsert(is_sqlite: bool) -> Any:
     insert = sqlite.insert if is_sqlite else postgresql.insert
     statement = insert(_HEARTBEATS)

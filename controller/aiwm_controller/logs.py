@@ -59,6 +59,7 @@ class Meters:
         self.heartbeats = Counter(
             "aiwm_heartbeats_total", "Heartbeats that were stored.", registry=self.registry
         )
+        self.heartbeat_requests = self.requests.labels("POST", "/agents/{id}/heartbeat", 200)
         self.batch = Histogram(
             "aiwm_heartbeat_batch_size",
             "Heartbeats in one transaction.",

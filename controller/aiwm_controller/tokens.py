@@ -78,6 +78,10 @@ class Tokens:
             username=claims.get("username", ""),
         )
 
+    def expiry(self, token: str) -> int:
+        """Give when a token that was verified expires, in seconds since 1970."""
+        return int(self._claims(token)["exp"])
+
     def _claims(self, token: str) -> dict[str, Any]:
         try:
             return jwt.decode(

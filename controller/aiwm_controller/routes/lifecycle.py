@@ -12,10 +12,10 @@ from sqlalchemy.orm import undefer
 
 from aiwm_controller import configured, shapes, wire
 from aiwm_controller.access import AgentId, CallingAgent, Credentials, Has, person_of, token_of
-from aiwm_controller.beats import Beat
 from aiwm_controller.clock import text_of
 from aiwm_controller.configured import Endpoints
 from aiwm_controller.errors import Fault, NotFound, Unauthorized
+from aiwm_controller.express import beat_of
 from aiwm_controller.models import Agent, Heartbeat, Presence
 from aiwm_controller.routes.agents import agent_of
 from aiwm_controller.state import Note, State, address_of, base_of, state_of, write_note
@@ -141,22 +141,9 @@ async def _connected(session: AsyncSession, state: State, agent: Agent, address:
 
 
 @router.post("/{id}/heartbeat")
-async def heartbeat(
-    state: Has, agent_id: AgentId, bearer: CallingAgent, body: wire.HeartbeatIn
-) -> Json:
+async def heartbeat(state: Has, bearer: CallingAgent, body: wire.HeartbeatIn) -> Json:
     """Take a sign of life; answered once it is stored."""
-    metrics, upgrade = body.metrics, body.last_upgrade
-    version = await state.beats.record(
-        Beat(
-            agent_id=agent_id,
-            generation=bearer.generation,
-            status=body.status,
-            version=body.version,
-            metrics=metrics.model_dump(by_alias=True, exclude_unset=True) if metrics else None,
-            config_seen=body.config_version,
-            upgrade=upgrade.model_dump(mode="json", by_alias=True) if upgrade else None,
-        )
-    )
+    version = await state.beats.record(beat_of(bearer, body))
     return {
         "success": True,
         "acknowledged": True,
