@@ -10,11 +10,11 @@ from click.testing import CliRunner
 
 from toolkit import ledger
 from toolkit.cli import main
-from toolkit.rollout_events import Begun, Ended, Found, Looked, Loss, Plan, Planned, Stopped
+from toolkit.rollout_events import Begun, Ended, Event, Found, Looked, Loss, Plan, Planned, Stopped
 
 AT = "2026-11-21T05:00:00+00:00"
 PLANNED = Planned("tiny-1", "tiny", "upgrade", "1.1.0", Plan((("a",), ("b", "c")), 1, 0))
-EVENTS = [
+EVENTS: list[Event] = [
     *(Found(host, "ready", "1.0.0", "1.1.0") for host in ("a", "b", "c")),
     Looked(0),
     Begun("a"),
