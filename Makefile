@@ -17,8 +17,18 @@ demo: ## build, publish, install and verify an agent on a throwaway host (ARGS=-
 	@$(PYTHON) -m toolkit demo $(ARGS)
 
 .PHONY: test
-test: packages setup lint pythons ## all tests, on real hosts too (20 minutes)
+test: packages setup lint pythons ## all tests and scenarios, on real hosts too (25 minutes)
 	$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
+	$(PYTHON) -m tests.support.molecule.run
+
+.PHONY: molecule
+molecule: packages setup ## run Molecule's scenarios, all but vm (ARGS='default pm2' for those alone)
+	$(PYTHON) -m tests.support.molecule.run $(ARGS)
+
+.PHONY: molecule-vm
+molecule-vm: setup ## run the scenario vm: install on a virtual machine, and reboot it
+	@tools/system-packages --install vm
+	$(PYTHON) -m tests.support.molecule.run vm
 
 .PHONY: vm
 vm: setup ## cut the power of a virtual machine during upgrades (half an hour where no KVM works)

@@ -74,6 +74,11 @@ class Machine:
         self._master: subprocess.Popen[bytes] | None = None
 
     @property
+    def port(self) -> int:
+        """The port of this machine that leads to its sshd."""
+        return self._port
+
+    @property
     def accelerator(self) -> str:
         """How it runs: kvm or tcg."""
         return accelerator(self.disk.kernel)

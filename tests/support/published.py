@@ -1,4 +1,4 @@
-"""A project of the small sample agent, whose signed releases hosts fetch from a store."""
+"""A project of a small sample agent, whose signed releases hosts fetch from a store."""
 
 import json
 import os
@@ -6,22 +6,37 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Protocol
 
 from tests.support.releases import SAMPLES
-from tests.support.serve import StoreServer
 
 PASSPHRASE = "correct horse battery staple"
+
+
+class Place(Protocol):
+    """Where releases go, and the address at which hosts find them."""
+
+    @property
+    def root(self) -> Path: ...
+    @property
+    def url(self) -> str: ...
 
 
 class Project:
     """A folder as a release engineer has it, and the commands that they type there."""
 
-    def __init__(self, folder: Path, store: StoreServer) -> None:
+    def __init__(self, folder: Path, store: Place, *, sample: str = "tiny") -> None:
         self.folder = folder
-        shutil.copytree(SAMPLES / "tiny", folder, dirs_exist_ok=True)
+        self.sample = sample
+        shutil.copytree(SAMPLES / sample, folder, dirs_exist_ok=True)
         table = {"type": "directory", "path": str(store.root), "url": store.url}
         lines = [f"{key} = {json.dumps(value)}" for key, value in table.items()]
         (folder / "toolkit.toml").write_text("\n".join(["[stores.local]", *lines, ""]), "utf-8")
+
+    @property
+    def file(self) -> Path:
+        """The agent's release file."""
+        return self.folder / "release" / f"{self.sample}.toml"
 
     def run(self, *words: str, code: int = 0) -> str:
         reader, writer = os.pipe()
@@ -42,9 +57,8 @@ class Project:
         return done.stdout
 
     def publish(self, version: str) -> None:
-        file = self.folder / "release" / "tiny.toml"
-        text = file.read_text("utf-8")
+        text = self.file.read_text("utf-8")
         old = next(line for line in text.splitlines() if line.startswith("version = "))
-        file.write_text(text.replace(old, f'version = "{version}"'), "utf-8")
-        self.run("release", "tiny")
-        self.run("upload", "tiny")
+        self.file.write_text(text.replace(old, f'version = "{version}"'), "utf-8")
+        self.run("release", self.sample)
+        self.run("upload", self.sample)
