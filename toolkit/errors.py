@@ -104,3 +104,21 @@ class ChannelError(ToolkitError):
     """A channel cannot be moved as was asked."""
 
     exit_code = 15
+
+
+class UsageError(ToolkitError):
+    """A call's words can't be meant so."""
+
+    exit_code = 2
+
+
+class RolloutError(ToolkitError):
+    """A rollout stopped before its end: the failure budget did not suffice."""
+
+    exit_code = 16
+
+
+class LedgerError(ToolkitError):
+    """What is known of a rollout can't be read or written, or somebody else drives it."""
+
+    exit_code = 17

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     HOST_KEY = "host_key"
     AUTH = "auth"
     TIMEOUT = "timeout"
+    CUT = "cut"
     NO_PYTHON = "no_python"
     NO_SUDO = "no_sudo"
     BROKEN = "broken"

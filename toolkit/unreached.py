@@ -62,6 +62,9 @@ def _network(error: Exception, host: Host, *, connected: bool) -> Failure:
     if isinstance(error, socket.gaierror):
         hint = "mend its name, or set ansible_host"
         return Failure(Kind.UNREACHABLE, f"nobody knows an address of {host.address}", hint)
+    if connected:
+        hint = "it may still be at work; look at it by hand"
+        return Failure(Kind.CUT, f"the connection broke off: {_text(error)}", hint)
     hint = "check the address, the network and that its sshd runs"
     if isinstance(error, NoValidConnectionsError):
         cause = next(iter(error.errors.values()))

@@ -39,6 +39,21 @@ def locked(layout: Layout, *, patience: float = PATIENCE) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_held(layout: Layout) -> bool:
+    """Say whether an agentctl works on the service now, as far as this user may know."""
+    try:
+        descriptor = os.open(layout.lock, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _take(descriptor: int, layout: Layout, patience: float) -> None:
     # systemd has agentctl note how a trial ended, which takes a moment.
     deadline = time.monotonic() + patience

@@ -14,6 +14,7 @@ from toolkit.host.health import SETTLED, look
 from toolkit.host.history import WISHES, read_history
 from toolkit.host.known import known_release, read_release
 from toolkit.host.layout import Layout
+from toolkit.host.lock import is_held
 from toolkit.host.manager import Installation
 from toolkit.host.managers import manager_called
 from toolkit.host.state import State, read_state
@@ -23,7 +24,8 @@ from toolkit.host.trial import read_trial
 def status(layout: Layout) -> dict[str, Any]:
     """Give the service's state, process and health, as JSON-ready values.
 
-    `healthy` is True where its process runs and its gate holds now; `fault` says why not.
+    `healthy` is True where its process runs and its gate holds now; `fault` says why not; `busy`
+    says that an agentctl works on it.
     Raises UsageError where nothing is installed in the folder.
     """
     state = read_state(layout)
@@ -38,7 +40,7 @@ def status(layout: Layout) -> dict[str, Any]:
     else:
         found = _live(layout, state, running)
     attempts = {"last_attempt": _last_attempt(layout, state), "trial": _trial(layout)}
-    return {**asdict(state), **found, **attempts}
+    return {**asdict(state), **found, **attempts, "busy": is_held(layout)}
 
 
 def _last_attempt(layout: Layout, state: State) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from toolkit.cli.fleet.execute import execute
+from toolkit.cli.fleet.ledgers import resume, rollouts
 from toolkit.cli.fleet.logs import logs
 from toolkit.cli.fleet.maintain import restart, support_bundle, uninstall
+from toolkit.cli.fleet.rollout import install, rollback, upgrade
 from toolkit.cli.fleet.status import status
 from toolkit.cli.fleet.verify import verify
 
@@ -20,6 +22,7 @@ def fleet() -> None:
 
     \b
     Examples:
+      toolkit fleet upgrade glances -i hosts.yml --max-failed 5%
       toolkit fleet status -i hosts.yml
       toolkit fleet logs -f -i hosts.yml --limit web
       toolkit fleet verify -i hosts.yml --html fleet.html
@@ -28,6 +31,11 @@ def fleet() -> None:
 
 # What each does, short enough for a line of `toolkit fleet --help`.
 _SHORT: dict[click.Command, str] = {
+    install: "Install the agent, in waves",
+    upgrade: "Bring another version, in waves",
+    rollback: "Go back to the version before, in waves",
+    resume: "Go on with a rollout that stopped",
+    rollouts: "List past and present rollouts",
     status: "Say what runs on each host",
     logs: "Show the logs of many hosts as one",
     restart: "Start the service anew on each host",

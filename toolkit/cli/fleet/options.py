@@ -33,7 +33,7 @@ def count(reports: Iterable[Report]) -> int:
     return sum(report.failure is not None for report in reports)
 
 
-_OPTIONS = (
+WHICH = (
     click.option(
         "-i",
         "--inventory",
@@ -43,6 +43,8 @@ _OPTIONS = (
         "[default: what ansible.cfg names]",
     ),
     click.option("--limit", metavar="PATTERN", help="Only these hosts or groups, as in Ansible."),
+)
+_PACE = (
     click.option(
         "--parallel",
         type=click.IntRange(1, 500),
@@ -58,6 +60,8 @@ _OPTIONS = (
         metavar="SECONDS",
         help="How long one host may take, connecting included.",
     ),
+)
+REACHED = (
     click.option(
         "--known-hosts",
         type=_FILE,
@@ -86,6 +90,13 @@ _OPTIONS = (
         help="Ask for the password of sudo, for hosts for which the inventory has none.",
     ),
 )
+_OPTIONS = (*WHICH, *_PACE, *REACHED)
+
+
+def sudo_password(*, asks: bool) -> Secret | None:
+    """Ask for the password of sudo, where that is wanted."""
+    password = click.prompt("password of sudo", hide_input=True, err=True) if asks else None
+    return Secret(password) if password else None
 
 
 def on_fleet(command: Run) -> Run:
@@ -104,8 +115,7 @@ def on_fleet(command: Run) -> Run:
         asks: bool,
         **others: Any,
     ) -> Any:
-        password = click.prompt("password of sudo", hide_input=True, err=True) if asks else None
-        reading = Reading(vaults, Secret(password) if password else None)
+        reading = Reading(vaults, sudo_password(asks=asks))
         hosts = read(inventory, limit, reading)
         reach = Reach(known_hosts, ssh_config, connect=min(10.0, timeout))
         return command(Fleet(hosts, parallel, timeout, reach), **others)
