@@ -53,6 +53,10 @@ faults: packages setup ## eight bad releases in two ways, with real watch window
 upgrades: packages setup ## 200 upgrades with store and controller failing 30 s at a time (an hour)
 	UPGRADES=200 OUTAGE=30 $(PYTHON) -m pytest -s tests/e2e/test_unsteady_on_hosts.py $(ARGS)
 
+.PHONY: fleet-faults
+fleet-faults: packages setup ## break 50 hosts, their store and their operator in mid-rollout (an hour)
+	FLEET_HOSTS=50 $(PYTHON) -m pytest -s tests/e2e/test_fleet_faults.py -k bookworm $(ARGS)
+
 .PHONY: bench
 bench: setup ## measure packing, trust, uploads, installs and upgrades, and simulate a fleet
 	$(PYTHON) -m bench.pack

@@ -20,6 +20,12 @@ def data_folder(name: str) -> Path:
     )
 
 
+def collection() -> Path | None:
+    """Give the checkout that is the collection aiwm.toolkit, or None where this is no checkout."""
+    top = _PACKAGE.parent
+    return top if (top / "galaxy.yml").is_file() else None
+
+
 def door() -> str:
     """Give the program that takes an order on a host, and calls agentctl there."""
     return (data_folder("plugins") / "module_utils" / "agentctl.py").read_text(encoding="utf-8")

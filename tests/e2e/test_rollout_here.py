@@ -71,6 +71,26 @@ def test_install_upgrade_and_rollback(fleet: LocalFleet, releases: dict[str, Rel
     assert [each["outcome"] for each in fleet.run("rollouts")] == ["finished"] * 4
 
 
+def test_through_ansible(fleet: LocalFleet, releases: dict[str, Released]) -> None:
+    through = ("--through", "ansible")
+    fleet.offer(releases[OLD])
+    plan = fleet.run("install", "--plan", *through)
+    assert {row["then"] for row in plan["hosts"]} == {OLD}
+    told = fleet.run("install", *through)
+    assert set(whats(told).values()) == {"holds"}
+    fleet.offer(releases[NEW], down=["h4"])
+    told = fleet.run("upgrade", "--max-failed", "3", *through)
+    assert whats(told) == {**dict.fromkeys(fleet.names, "holds"), "h4": "lost"}
+    assert told["hosts"][4]["kind"] == "unreachable"
+    assert fleet.versions() == [*[NEW] * 4, OLD]
+    fleet.offer(releases[BAD])
+    told = fleet.run("upgrade", "--max-failed", "2", *through, code=16)
+    assert (told["why"], told["hosts"][0]["kind"]) == ("it failed on a canary", "reverted")
+    fleet.offer(releases[NEW])
+    fleet.run("rollback", "--limit", "h0,h1", "--max-failed", "1", *through)
+    assert fleet.versions() == [OLD, OLD, NEW, NEW, OLD]
+
+
 def test_a_bad_version_ends_at_the_canary(
     installed: LocalFleet, releases: dict[str, Released]
 ) -> None:

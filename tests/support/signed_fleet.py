@@ -26,7 +26,7 @@ ALL = {"stable": Rollout()}
 
 def build_tiny(folder: Path) -> dict[str, Released]:
     """Build an old, a new and a bad version of the small agent; the bad one ends at once."""
-    exits = {"exec": ["/bin/sh", "-c", "echo not today; exit 1"]}
+    exits: dict[str, Any] = {"exec": ["/bin/sh", "-c", "echo not today; exit 1"]}
     return {
         version: tiny(folder / version, version=version, **(exits if version == BAD else {}))
         for version in (OLD, NEW, BAD)

@@ -83,7 +83,7 @@ def settled(outcome: Outcome, target: str | None, before: str | None) -> Ended:
     """Read the answer to `status` of a host that was begun and whose answer never came."""
     host, seconds = outcome.host.name, round(outcome.seconds, 1)
     if outcome.failure is not None:
-        reason = f"silent since it was begun: {outcome.failure.why}"
+        reason = f"silent since it was begun: {_line(outcome.failure.why)}"
         return Ended(host, before, loss=Loss("silent", reason, ran=True), seconds=seconds)
     status: Mapping[str, Any] = outcome.answer.get("data") or {}
     version = status.get("version")

@@ -1,15 +1,21 @@
-"""The port through which a rollout works on hosts, and what both its sides agree on."""
+"""Works on the hosts of a rollout, through a door, and tells what came of it, host by host."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from toolkit.rollout_events import Event
+from toolkit.fleet import answers
+from toolkit.remote import Outcome
+from toolkit.rollout_events import Event, Loss, Undone
 from toolkit.rollout_state import State
 
 Tell = Callable[[Event], None]
+# A service may be seen between two processes.
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -22,25 +28,136 @@ class Patience:
     poll: float = 3
 
 
-class Crew(Protocol):
-    """Works on hosts, by their names, and tells one event for each; it returns when all have ended.
+class Door(Protocol):
+    """One way to the hosts: each call gives an outcome for each host, as they end.
 
-    `state` is how the rollout stood when it was called. `together` says that what is begun at one
-    time ends at one time, so that nothing can be added meanwhile.
+    `state` says what each host is to run. `together` says that what is begun at one time ends at
+    one time, so that nothing can be added meanwhile.
     """
 
     @property
     def together(self) -> bool:
         """Whether what is begun at one time ends at one time."""
 
+    def check(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
+        """Ask what a visit would change; nothing changes."""
+
+    def status(self, hosts: Sequence[str]) -> Iterator[Outcome]:
+        """Ask how the service stands: `data` of an answer is what `agentctl status` says."""
+
+    def visit(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
+        """Do what the rollout is for."""
+
+    def undo(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
+        """Go back to the version that each had before."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Works through a door; each call returns when it has told one event for each host."""
+
+    door: Door
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def together(self) -> bool:
+        """Whether what is begun at one time ends at one time."""
+        return self.door.together
+
     def look(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
-        """Ask how hosts stand before they are visited: Found."""
+        """Tell how hosts stand before they are visited; who may be at work still is waited for."""
+        at_work = [host for host in hosts if host in state.open]
+        waiting = [
+            threading.Thread(target=self._settled, args=(host, 0.0), daemon=True)
+            for host in at_work
+        ]
+        for thread in waiting:
+            thread.start()
+        self._check([host for host in hosts if host not in state.open], state, tell)
+        for thread in waiting:
+            thread.join()
+        self._check(at_work, state, tell)
 
     def look_again(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
-        """Ask whether hosts that hold the version are healthy still: Found."""
+        """Tell whether hosts hold the version still; who is not well is asked again."""
+        left = list(hosts)
+        for number in range(_TRIES):
+            unwell = []
+            for outcome in self.door.status(left):
+                found = answers.looked_again(outcome, state.versions.get(outcome.host.name))
+                if found.loss is None or number == _TRIES - 1:
+                    tell(found)
+                else:
+                    unwell.append(outcome.host.name)
+            left = unwell
+            if not left:
+                return
+            time.sleep(self.patience.poll)
 
     def visit(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
-        """Do on hosts what the rollout is for: Ended."""
+        """Do what the rollout is for; a host that falls silent is asked how it stands."""
+
+        def ended(outcome: Outcome) -> None:
+            tell(answers.ended(outcome, state.targets.get(outcome.host.name)))
+
+        def silent(outcome: Outcome) -> None:
+            name = outcome.host.name
+            status = self._settled(name, outcome.seconds)
+            tell(answers.settled(status, state.targets.get(name), state.versions.get(name)))
+
+        self._each(self.door.visit(hosts, state), ended, silent)
 
     def undo(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
-        """Take hosts back to the version that they had: Undone."""
+        """Take hosts back to the version that they had."""
+
+        def ended(outcome: Outcome) -> None:
+            tell(answers.undone(outcome))
+
+        def silent(outcome: Outcome) -> None:
+            name = outcome.host.name
+            status = self._settled(name, outcome.seconds)
+            found = answers.settled(status, state.before[name], state.versions.get(name))
+            loss = found.loss and Loss(found.loss.kind, found.loss.reason)
+            tell(Undone(name, found.after, loss, found.seconds))
+
+        self._each(self.door.undo(hosts, state), ended, silent)
+
+    def _check(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
+        for outcome in self.door.check(hosts, state) if hosts else ():
+            tell(answers.found(outcome))
+
+    def _each(
+        self,
+        outcomes: Iterator[Outcome],
+        ended: Callable[[Outcome], None],
+        silent: Callable[[Outcome], None],
+    ) -> None:
+        """Take outcomes as they come; hosts that fell silent are seen to beside the others."""
+        seeing = []
+        for outcome in outcomes:
+            if answers.is_silent(outcome):
+                seeing.append(threading.Thread(target=silent, args=(outcome,), daemon=True))
+                seeing[-1].start()
+            else:
+                ended(outcome)
+        for thread in seeing:
+            thread.join()
+
+    def _settled(self, host: str, spent: float) -> Outcome:
+        """Ask a host that fell silent until nothing is under way there; gives its last status.
+
+        It has what is left of the time of its visit, and the margin: its own time-outs end within.
+        Who does not even answer has the margin alone.
+        """
+        now = time.monotonic()
+        deadline = now + self.patience.margin + max(self.patience.visit - spent, 0)
+        unheard = now + self.patience.margin
+        while True:
+            (outcome,) = self.door.status([host])
+            working = answers.working(outcome)
+            now = time.monotonic()
+            if working is False or now > (unheard if working is None else deadline):
+                return outcome
+            if working:
+                unheard = now + self.patience.margin
+            time.sleep(self.patience.poll)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Protocol
 
-from toolkit.fleet.crew import Crew, Tell
+from toolkit.fleet.crew import Tell
 from toolkit.ledger import Entry
 from toolkit.rollout import BEFORE_ALL, Decision, Done, Look, Start, Stop, Undo, decide
 from toolkit.rollout_events import (
@@ -31,10 +31,33 @@ class Log(Protocol):
         """Note an event; when this returns, it is safe."""
 
 
+class Crew(Protocol):
+    """Works on hosts, by their names; each call returns when it has told one event for each.
+
+    `state` is how the rollout stood when it was called.
+    """
+
+    @property
+    def together(self) -> bool:
+        """Whether what is begun at one time ends at one time, so that nothing can be added."""
+
+    def look(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
+        """Ask how hosts stand before they are visited: Found."""
+
+    def look_again(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
+        """Ask whether hosts that hold the version are healthy still: Found."""
+
+    def visit(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
+        """Do on hosts what the rollout is for: Ended."""
+
+    def undo(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
+        """Take hosts back to the version that they had: Undone."""
+
+
 class Watcher(Protocol):
     """Who is told of each event, and of how the rollout stands then."""
 
-    def __call__(self, entry: Entry, state: State) -> None:
+    def __call__(self, entry: Entry, state: State, /) -> None:
         """See it."""
 
 

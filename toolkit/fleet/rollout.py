@@ -10,9 +10,10 @@ from typing import Any
 
 from toolkit import ledger
 from toolkit.errors import LedgerError, NotFoundError
-from toolkit.fleet.crew import Crew, Patience
+from toolkit.fleet.ansible import AnsibleDoor
+from toolkit.fleet.crew import Crew, Door, Patience
 from toolkit.fleet.driver import Driver, Watcher
-from toolkit.fleet.fabric import FabricCrew
+from toolkit.fleet.fabric import FabricDoor
 from toolkit.fleet.orders import Orders, Wish
 from toolkit.fleet.where import Where
 from toolkit.hosts import Host
@@ -37,6 +38,7 @@ class Request:
     revert: bool = False
     parallel: int = 25
     timeout: float = 900
+    through: str = "fabric"
     offered: Mapping[str, Any] = field(default_factory=dict)
 
     def target(self) -> str:
@@ -66,6 +68,7 @@ class Request:
                 how["revert"],
                 how["parallel"],
                 how["timeout"],
+                how["through"],
                 how["offered"],
             )
         except (KeyError, TypeError) as error:
@@ -96,7 +99,12 @@ def crew_of(request: Request, hosts: Sequence[Host]) -> Crew:
     watches = [float(orders.variables(host).get("agent_watch") or 0) for host in hosts]
     patience = Patience(visit=request.timeout + max(watches, default=0))
     by_name = {host.name: host for host in hosts}
-    return FabricCrew(by_name, orders, request.where.reach, patience, request.parallel)
+    door: Door
+    if request.through == "ansible":
+        door = AnsibleDoor(by_name, orders, request.where, patience, request.parallel)
+    else:
+        door = FabricDoor(by_name, orders, request.where.reach, patience, request.parallel)
+    return Crew(door, patience)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from toolkit.hosts import Host
 from toolkit.inventory import Reading, read
-from toolkit.remote import Reach
+from toolkit.reaching import Reach
 from toolkit.secret import Secret
 
 

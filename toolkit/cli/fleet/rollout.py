@@ -96,6 +96,13 @@ _HOW = (
         metavar="SECONDS",
         help="How long one host may take, the release's watch window among it.",
     ),
+    click.option(
+        "--through",
+        type=click.Choice(["fabric", "ansible"]),
+        default="fabric",
+        show_default=True,
+        help="Reach hosts by Fabric, or by plays of the collection aiwm.toolkit.",
+    ),
     click.option("--plan", is_flag=True, help="Look at the hosts, show the waves, do nothing."),
     click.option("--yes", is_flag=True, help="Do not ask."),
 )
@@ -139,6 +146,11 @@ def _call(verb: str, said: dict[str, Any]) -> Call:
     )
     if said.get("version") and said.get("channel"):
         raise UsageError("--version and --channel both say what to run", hint="say one of them")
+    if said["asks"] and said["through"] == "ansible":
+        raise UsageError(
+            "--ask-become-password is for Fabric alone",
+            hint="put ansible_become_password into the inventory, in a vault",
+        )
     hosts = where.hosts(sudo_password(asks=said["asks"]))
     wish = Wish(said.get("version"), said.get("channel"), said["watch"], said["again"])
     request = Request(
@@ -151,6 +163,7 @@ def _call(verb: str, said: dict[str, Any]) -> Call:
         revert=said["revert"],
         parallel=said["parallel"],
         timeout=said["timeout"],
+        through=said["through"],
         offered=_offered(verb, hosts, said),
     )
     return Call(request, hosts, said["folder"], said["as_json"], said["plan"], said["yes"])
