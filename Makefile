@@ -70,7 +70,7 @@ bench: setup ## measure packing, trust, uploads, installs and upgrades, and simu
 	$(PYTHON) -m bench.agentctl
 
 .PHONY: bench-fleet
-bench-fleet: packages setup ## measure 10, 25 and 50 hosts at once, beside plain Ansible and pyinfra (half an hour)
+bench-fleet: packages setup ## measure 10, 25 and 50 hosts at once, beside plain Ansible and pyinfra (long)
 	$(PYTHON) -m bench.fleet $(ARGS)
 
 .PHONY: lock

@@ -139,7 +139,11 @@ def _steps(ways: Ways, hosts: Sequence[Host]) -> list[tuple[str, str, Step]]:
 def _said(figure: Figure, console: Console) -> Figure:
     """Say how far it is: it takes long."""
     where = f"{figure.count} hosts, {figure.step}, {figure.way}"
-    console.print(f"[dim]{where}: {figure.cost.clock:.1f} s[/dim]")
+    cost = figure.cost
+    console.print(
+        f"[dim]{where}: {cost.clock:.1f} s; CPU {cost.cpu:.1f} s, of hosts {cost.hosts:.1f} s; "
+        f"{cost.memory / 1e6:.0f} MB; load {os.getloadavg()[0]:.0f}[/dim]"
+    )
     return figure
 
 
