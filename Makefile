@@ -79,6 +79,10 @@ bench: setup ## measure packing, trust, uploads, installs and upgrades, and simu
 	$(PYTHON) -m bench.downtime
 	$(PYTHON) -m bench.agentctl
 
+.PHONY: bench-fleet
+bench-fleet: packages setup ## measure 10, 25 and 50 hosts at once, beside plain Ansible and pyinfra (long)
+	$(PYTHON) -m bench.fleet $(ARGS)
+
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
 	$(LOCK) pyproject.toml --group setup --output-file requirements/runtime.txt

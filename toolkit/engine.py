@@ -15,11 +15,23 @@ _SHEBANG = b"#!/usr/bin/env python3\n"
 # This file alone must be understood by every Python 3: it says which one is needed.
 _MAIN = """\
 import sys
+import zipimport
 
 if sys.version_info < (3, 10):
     found = "%d.%d" % sys.version_info[:2]
     sys.stderr.write("error: agentctl needs Python 3.10 or newer, not " + found + "\\n")
     sys.exit(10)
+
+
+class CompilingOnce(zipimport.zipimporter):
+    # Python's own compiles a module to say where it stands, and then again to run it.
+    def get_filename(self, fullname):
+        place = self.archive + "/" + self.prefix + fullname.rpartition(".")[2]
+        return place + ("/__init__.py" if self.is_package(fullname) else ".py")
+
+
+sys.path_hooks.insert(0, CompilingOnce)
+sys.path_importer_cache.clear()
 
 from toolkit.host.cli import main
 

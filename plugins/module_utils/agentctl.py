@@ -18,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import urllib.request
 
 Order = dict[str, Any]
 Answer = dict[str, Any]
@@ -217,6 +218,8 @@ def _read(path: Path) -> bytes:
 
 
 def _download(order: Order, name: str) -> bytes:
+    import urllib.error  # noqa: PLC0415 - long to read, and most hosts have their agentctl
+
     address = f"{order['store'].rstrip('/')}/{urllib.parse.quote(name)}"
     fault = ""
     for seconds in TRIES:
@@ -238,10 +241,14 @@ def _download(order: Order, name: str) -> bytes:
 
 
 def _opener() -> urllib.request.OpenerDirector:
+    import urllib.request  # noqa: PLC0415 - as above
+
     return urllib.request.build_opener()
 
 
 def _request(order: Order, address: str) -> urllib.request.Request:
+    import urllib.request  # noqa: PLC0415 - as above
+
     request = urllib.request.Request(address)
     header = order.get("store_header")
     if not header:

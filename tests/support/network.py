@@ -65,7 +65,8 @@ class HostNetwork:
                 f"addr add {self.gateway}/{_PREFIX} dev {self._bridge}",
                 f"link set {self._bridge} up",
             )
-        self._free = (str(subnet[n]) for n in itertools.count(2))
+        self._subnet = subnet
+        self._numbers = itertools.count(2)  # hosts are booted by threads; counting is one step
 
     def cable(self) -> Cable:
         """Return a connection with an address that no other host had.
@@ -73,7 +74,11 @@ class HostNetwork:
         Raises:
             IndexError: the range is used up, after a thousand hosts.
         """
-        return Cable(bridge=self._bridge, address=next(self._free), gateway=self.gateway)
+        return Cable(
+            bridge=self._bridge,
+            address=str(self._subnet[next(self._numbers)]),
+            gateway=self.gateway,
+        )
 
     def close(self) -> None:
         """Take the bridge away."""

@@ -9,9 +9,11 @@ from toolkit.host._vendor.tuf.api.metadata import Metadata, Root
 from toolkit.host._vendor.tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from toolkit.host._vendor.tuf.ngclient.config import EnvelopeType
 from toolkit.host.errors import BadMetadata, OtherRoot
+from toolkit.host.signatures import verify_once
 
 ED25519 = "ed25519"
 DISTRUST = "do not install from this store before you know why"
+verify_once()
 
 
 def parse_root(data: bytes) -> Metadata[Root]:
