@@ -91,8 +91,9 @@ class Reminder:
         _SYSTEM.ask("systemctl", "stop", self._timer(service).name, accept=(0, 5))
         for path in paths:
             path.unlink(missing_ok=True)
+        # No daemon-reload: what the timer started may be doing this, and with its unit's file gone
+        # systemd would forget KillMode, and end the old version's supervisor along with it.
         _SYSTEM.sync(self.folder)
-        _SYSTEM.ask("systemctl", "daemon-reload")
 
     def _unit(self, service: str) -> Path:
         return self.folder / f"{service}-settle@.service"
