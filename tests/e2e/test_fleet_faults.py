@@ -53,9 +53,10 @@ ROWS: list[Row] = []
 
 @pytest.fixture(scope="module")
 def faulty_store(
-    tmp_path_factory: pytest.TempPathFactory, host_network: HostNetwork
+    tmp_path_factory: pytest.TempPathFactory, host_network: HostNetwork, host_image: str
 ) -> Iterator[StoreServer]:
-    root = tmp_path_factory.mktemp("faulty-store")
+    """A store for the hosts of one suite: metadata that was signed for another is not in it."""
+    root = tmp_path_factory.mktemp(f"faulty-store-{host_image.partition(':')[0].rpartition('-')[2]}")
     with StoreServer(root, address=host_network.gateway) as server:
         yield server
 
