@@ -86,8 +86,8 @@ bench-fleet: packages setup ## measure 10, 25 and 50 hosts at once, beside plain
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
 	$(LOCK) pyproject.toml --group setup --output-file requirements/runtime.txt
-	$(LOCK) pyproject.toml controller/pyproject.toml --group pyproject.toml:dev \
-		--no-emit-package aiwm-toolkit --constraint requirements/runtime.txt \
+	$(LOCK) pyproject.toml controller/pyproject.toml agents/xora/pyproject.toml --all-extras \
+		--group pyproject.toml:dev --no-emit-package aiwm-toolkit --constraint requirements/runtime.txt \
 		--output-file requirements/dev.txt
 	echo uv | $(LOCK) - --constraint requirements/runtime.txt --output-file requirements/uv.txt
 	$(PYTHON) -m toolkit schema > release/agent.schema.json

@@ -56,7 +56,7 @@ def faulty_store(
     tmp_path_factory: pytest.TempPathFactory, host_network: HostNetwork, host_image: str
 ) -> Iterator[StoreServer]:
     """A store for the hosts of one suite: metadata that was signed for another is not in it."""
-    root = tmp_path_factory.mktemp(f"faulty-store-{host_image.partition(':')[0].rpartition('-')[2]}")
+    root = tmp_path_factory.mktemp("faulty-store")
     with StoreServer(root, address=host_network.gateway) as server:
         yield server
 
