@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.timing import Failed
-from toolkit import npm
+from toolkit.sources import npm
 
 TOP = Path(__file__).parent.parent
 LOCKS = TOP / "release" / "locks" / "verdaccio"

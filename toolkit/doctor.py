@@ -49,7 +49,7 @@ def examine(config: StoreConfig, store: Store) -> Iterator[Finding]:
 
 
 def _bucket(config: S3Config, store: Store, scratch: Upload) -> Iterator[Finding]:
-    from toolkit.s3_checkup import S3Checkup  # noqa: PLC0415 - boto3 takes long to import
+    from toolkit.s3.checkup import S3Checkup  # noqa: PLC0415 - boto3 takes long to import
 
     checkup = S3Checkup(config, scratch, lambda: datetime.now(UTC))
     yield from checkup.first()

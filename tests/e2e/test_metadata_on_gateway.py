@@ -19,8 +19,8 @@ from tests.support.trusted import (
 from toolkit import channels
 from toolkit.errors import ConflictError
 from toolkit.repository import Publisher, catalog_of, move, publish_targets, require
+from toolkit.s3.store import S3Store
 from toolkit.store_config import S3Config
-from toolkit.store_s3 import S3Store
 from toolkit.uploads import of_bytes
 
 pytestmark = pytest.mark.store

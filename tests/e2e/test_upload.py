@@ -27,8 +27,8 @@ from toolkit.errors import ConflictError
 from toolkit.host.errors import DownloadFailed
 from toolkit.host.fetch import download
 from toolkit.host.locate import parse_addresses, pinned
+from toolkit.s3.store import S3Store
 from toolkit.store_config import S3Config
-from toolkit.store_s3 import S3Store
 from toolkit.stores import presigned
 from toolkit.uploads import Absent, Unchanged, Upload, of_bytes
 
@@ -391,7 +391,7 @@ def test_a_large_file_needs_little_memory(bucket: Bucket, tmp_path: Path) -> Non
         file.truncate(300 * 1024 * 1024)
     code = (
         "import hashlib, sys; from pathlib import Path\n"
-        "from toolkit.store_s3 import S3Store; from toolkit.store_config import S3Config\n"
+        "from toolkit.s3.store import S3Store; from toolkit.store_config import S3Config\n"
         "from toolkit.uploads import Absent, Upload\n"
         "path = Path(sys.argv[3]); size = path.stat().st_size\n"
         "digest = hashlib.file_digest(path.open('rb'), 'sha256').hexdigest()\n"

@@ -12,10 +12,10 @@ import pytest
 from tests.support.gateway import Gateway, gateway
 from toolkit.errors import IntegrityError, StoreError
 from toolkit.progress import Silent
+from toolkit.s3.store import LARGE, S3Store
 from toolkit.sending import send, send_all
 from toolkit.store import Receipt, Sent, Stored
 from toolkit.store_config import ReadBack, S3Config
-from toolkit.store_s3 import LARGE, S3Store
 from toolkit.uploads import Absent, Upload, of_bytes
 
 pytestmark = pytest.mark.store

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from toolkit import npm
+from toolkit.sources import npm
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

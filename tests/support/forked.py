@@ -68,7 +68,7 @@ def forked_toolkit(environment: Mapping[str, str], log: Path) -> Iterator[Forked
 def _serve() -> None:
     # So that no child has to import them.
     import toolkit.keyring  # noqa: PLC0415
-    import toolkit.store_s3  # noqa: PLC0415
+    import toolkit.s3.store  # noqa: PLC0415
     import toolkit.vouch  # noqa: F401, PLC0415
     from toolkit.cli import main  # noqa: PLC0415
 

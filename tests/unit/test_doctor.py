@@ -10,10 +10,10 @@ from tests.support.s3_wire import S3Wire, s3_wire
 from tests.support.serve import StoreServer
 from toolkit.doctor import examine
 from toolkit.findings import SCRATCH, Finding, Health
-from toolkit.s3_checkup import S3Checkup
+from toolkit.s3.checkup import S3Checkup
+from toolkit.s3.store import S3Store
 from toolkit.store import DirectoryStore, Store
 from toolkit.store_config import DirectoryConfig, S3Config
-from toolkit.store_s3 import S3Store
 from toolkit.uploads import of_bytes
 
 

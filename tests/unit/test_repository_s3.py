@@ -9,9 +9,9 @@ from moto.server import ThreadedMotoServer
 
 from tests.support.trusted import AGENT, NOW, listed, make_keys, publish_first, read_by_client
 from toolkit.repository import Publisher, catalog_of, publish_targets, require
+from toolkit.s3.store import S3Store
 from toolkit.store import Store
 from toolkit.store_config import S3Config
-from toolkit.store_s3 import S3Store
 
 
 @pytest.fixture

@@ -38,17 +38,8 @@ from toolkit.stores import open_store, public_url, select
     metavar="STORE",
     help="A store of toolkit.toml; hosts ask it for later versions.  [default: the default store]",
 )
-@click.option(
-    "--from",
-    "dist",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the built release is, without signed metadata.  [default: release/dist]",
-)
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The store's root metadata.  [default: keys/root.json, where toolkit.toml has [trust]]",
-)
+@options.dist
+@options.root
 @click.option("--channel", default="", help="Let the host follow this channel; needs a root.")
 @options.project
 @options.as_json

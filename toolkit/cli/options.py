@@ -20,6 +20,23 @@ project = click.option(
     show_default="this folder",
     help="The folder that holds release/ and toolkit.toml.",
 )
+# Where a release, and what hosts trust of it, come from.
+store = click.option(
+    "--store", help="A store of toolkit.toml, or a URL.  [default: the default store]"
+)
+dist = click.option(
+    "--from",
+    "dist",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the built release is.  [default: release/dist]",
+)
+root = click.option(
+    "--root",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The store's root metadata, which hosts then trust.  [default: keys/root.json, where"
+    " toolkit.toml has [trust]]",
+)
+channel = click.option("--channel", default="", help="Install what this channel has; needs a root.")
 
 
 def load_agent(name: str, project: Path) -> AgentSpec:

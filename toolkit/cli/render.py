@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from toolkit.cli import options
 from toolkit.cli.options import load_agent
-from toolkit.cli.options import project as project_option
 from toolkit.errors import ConfigError
 from toolkit.host.envfile import parse_env
 from toolkit.install_script import Choices, Presign, render_for
@@ -41,25 +41,15 @@ def render() -> None:
 
 @render.command("install-script")
 @click.argument("name")
-@click.option("--store", help="A store of toolkit.toml, or a URL.  [default: the default store]")
-@click.option(
-    "--from",
-    "dist",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the built release is.  [default: release/dist]",
-)
+@options.store
+@options.dist
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Put these variables into the script: it then is a secret, for one host.",
 )
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The store's root metadata, which hosts then trust.  [default: keys/root.json, where"
-    " toolkit.toml has [trust]]",
-)
-@click.option("--channel", default="", help="Install what this channel has; needs a root.")
+@options.root
+@options.channel
 @click.option(
     "--presign",
     type=click.IntRange(min=1),
@@ -69,7 +59,7 @@ def render() -> None:
 )
 @click.option("--label", default="", help="A line for the script's head: whom it is for.")
 @output
-@project_option
+@options.project
 def install_script(
     *,
     name: str,
@@ -127,21 +117,12 @@ def trusted_root(store: str | None, project: Path) -> bytes | None:
 
 @render.command("ansible-vars")
 @click.argument("name")
-@click.option("--store", help="A store of toolkit.toml, or a URL.  [default: the default store]")
-@click.option(
-    "--from",
-    "dist",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the built release is.  [default: release/dist]",
-)
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="The store's root metadata, as for install-script.",
-)
-@click.option("--channel", default="", help="Install what this channel has; needs a root.")
+@options.store
+@options.dist
+@options.root
+@options.channel
 @output
-@project_option
+@options.project
 def ansible_vars(
     *,
     name: str,
@@ -177,7 +158,7 @@ def ansible_vars(
 @click.argument("name")
 @click.option("--user", is_flag=True, help="Print the unit for a user's own systemd.")
 @output
-@project_option
+@options.project
 def systemd(name: str, user: bool, output: Path | None, project: Path) -> None:
     """Print the systemd unit of NAME, as its release carries it.
 
@@ -194,7 +175,7 @@ def systemd(name: str, user: bool, output: Path | None, project: Path) -> None:
 @render.command()
 @click.argument("name")
 @output
-@project_option
+@options.project
 def pm2(name: str, output: Path | None, project: Path) -> None:
     """Print the ecosystem.config.js of NAME, as its release carries it.
 
@@ -210,7 +191,7 @@ def pm2(name: str, output: Path | None, project: Path) -> None:
 @render.command()
 @click.argument("name")
 @output
-@project_option
+@options.project
 def env(name: str, output: Path | None, project: Path) -> None:
     """Print .env.example of NAME: every variable that a host may set.
 

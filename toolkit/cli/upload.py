@@ -43,12 +43,7 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.argument("version", required=False)
 @trusted.store_option
-@click.option(
-    "--from",
-    "dist",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the built release is.  [default: release/dist]",
-)
+@options.dist
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be done; write nothing.")
 @click.option(
     "--verify-all",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from toolkit.host.commands import run
 from toolkit.host.errors import CommandFailed
 from toolkit.host.files import unfinished
 from toolkit.host.layout import Layout
+from toolkit.host.lock import is_held
 from toolkit.host.state import State
 
 MEGABYTE = 1_000_000
@@ -150,7 +150,7 @@ def _writable(path: Path, account: Account) -> bool:
 
 def check_last_run(layout: Layout, state: State) -> Check:
     """Say how agentctl's last run ended: whole, failed, cut off, or not at all yet."""
-    if _held(layout):
+    if is_held(layout):
         return Check(
             "last run",
             WARN,
@@ -184,20 +184,6 @@ def check_last_run(layout: Layout, state: State) -> Check:
             "nothing; the next run goes on with it or takes it away",
         )
     return ok("last run", f"it ended well at {state.at}; nothing is left half done")
-
-
-def _held(layout: Layout) -> bool:
-    try:
-        descriptor = os.open(layout.lock, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def clock_keeper() -> str | None:

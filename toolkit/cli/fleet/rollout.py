@@ -31,18 +31,9 @@ _WHAT = (
     click.option("--channel", help="Run what this channel has."),
 )
 _FROM = (
-    click.option("--store", help="A store of toolkit.toml, or a URL.  [default: the default one]"),
-    click.option(
-        "--root",
-        type=click.Path(path_type=Path, dir_okay=False, exists=True),
-        help="The store's root metadata, as for install-script.",
-    ),
-    click.option(
-        "--from",
-        "dist",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Where the built release is.  [default: release/dist]",
-    ),
+    options.store,
+    options.root,
+    options.dist,
     options.project,
 )
 _HOW = (

@@ -10,9 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from toolkit.findings import SCRATCH, Finding, bad, good, note
-from toolkit.s3_abilities import Abilities, Answer
-from toolkit.s3_bucket import Bucket, explained, open_bucket
-from toolkit.s3_copy import copy
+from toolkit.s3.abilities import Abilities, Answer
+from toolkit.s3.bucket import Bucket, explained, open_bucket
+from toolkit.s3.copying import copy
 from toolkit.store_config import S3Config
 from toolkit.uploads import Upload
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit import npm
 from toolkit.commands import npm_ci, npm_sbom
 from toolkit.errors import BuildError
 from toolkit.lock_files import NPM_LOCK, NPM_PACKAGE
 from toolkit.process import output_of, run
 from toolkit.sbom import Package, npm_packages
+from toolkit.sources import npm
 from toolkit.tree import Job
 
 MODULES = "node_modules"

@@ -10,14 +10,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from toolkit.errors import ConflictError, StoreError
-from toolkit.s3_abilities import Abilities, Answer
-from toolkit.s3_bucket import explained, open_bucket, read_slice, require_same
-from toolkit.s3_copy import copy
-from toolkit.s3_direct import Opened
-from toolkit.s3_faults import is_conflict, is_gone, is_missing
-from toolkit.s3_multipart import Etags, Multipart
-from toolkit.s3_parts import MIB
-from toolkit.s3_proof import etag_of_source, shown
+from toolkit.s3.abilities import Abilities, Answer
+from toolkit.s3.bucket import explained, open_bucket, read_slice, require_same
+from toolkit.s3.copying import copy
+from toolkit.s3.direct import Opened
+from toolkit.s3.faults import is_conflict, is_gone, is_missing
+from toolkit.s3.multipart import Etags, Multipart
+from toolkit.s3.parts import MIB
+from toolkit.s3.proof import etag_of_source, shown
 from toolkit.store import CHUNK, Entry, Receipt, Sent, Stored, conflict, hidden
 from toolkit.store_config import S3Config
 from toolkit.uploads import Absent, Precondition, Unchanged, Upload, of_bytes

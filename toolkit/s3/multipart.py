@@ -26,10 +26,10 @@ from botocore.exceptions import ClientError
 
 from toolkit.errors import IntegrityError
 from toolkit.journal_file import JournalFile, hold
-from toolkit.s3_bucket import PARALLEL, Bucket, require_same
-from toolkit.s3_direct import PartOf
-from toolkit.s3_faults import is_gone
-from toolkit.s3_parts import (
+from toolkit.s3.bucket import PARALLEL, Bucket, require_same
+from toolkit.s3.direct import PartOf
+from toolkit.s3.faults import is_gone
+from toolkit.s3.parts import (
     Journal,
     Part,
     cut,

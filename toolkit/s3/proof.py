@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from os.path import commonprefix
 
-from toolkit.s3_bucket import Bucket, explained, read_slice
+from toolkit.s3.bucket import Bucket, explained, read_slice
 from toolkit.store import Receipt
 from toolkit.uploads import Upload
 

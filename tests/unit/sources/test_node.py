@@ -11,7 +11,7 @@ from tests.support import fake_npm
 from toolkit.errors import BuildError, MissingToolError
 from toolkit.progress import Silent
 from toolkit.release import Built, Settings, build
-from toolkit.sources_node import is_portable
+from toolkit.sources.node import is_portable
 from toolkit.spec import AgentSpec, Platform
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.s3_wire import S3Wire, s3_wire
 from toolkit.errors import CredentialsError, StoreError
+from toolkit.s3.store import S3Store
 from toolkit.store_config import S3Config
-from toolkit.store_s3 import S3Store
 from toolkit.uploads import Unchanged, Upload, of_bytes
 
 FILE = replace(of_bytes("a b.tar.gz", b"hello", immutable=True), only_if=None)

@@ -18,9 +18,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from toolkit.findings import SCRATCH
-from toolkit.s3_bucket import Bucket, explained
-from toolkit.s3_direct import PartOf
-from toolkit.s3_faults import is_conflict, is_unsupported
+from toolkit.s3.bucket import Bucket, explained
+from toolkit.s3.direct import PartOf
+from toolkit.s3.faults import is_conflict, is_unsupported
 
 _OTHER_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 # Of equal length, so that only what is in them differs.

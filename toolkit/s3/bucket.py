@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from toolkit import __version__
 from toolkit.errors import IntegrityError, StoreError
-from toolkit.s3_direct import Direct
-from toolkit.s3_faults import explain, is_missing
+from toolkit.s3.direct import Direct
+from toolkit.s3.faults import explain, is_missing
 from toolkit.store import Entry
 from toolkit.store_config import S3Config
 from toolkit.uploads import Upload

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from toolkit import sources_folder, sources_node, sources_python
 from toolkit.archive import Entry
 from toolkit.patterns import matcher
 from toolkit.secrets import OVERLAP, Finding, look
+from toolkit.sources import folder, node, python
 from toolkit.spec import NodeRuntime, PythonRuntime
 from toolkit.tree import Job, Tree
 
@@ -21,11 +21,11 @@ def gather(job: Job) -> Tree:
     """
     match job.spec.runtime:
         case NodeRuntime() as runtime:
-            return sources_node.gather(job, runtime)
+            return node.gather(job, runtime)
         case PythonRuntime() as runtime:
-            return sources_python.gather(job, runtime)
+            return python.gather(job, runtime)
         case _:
-            return sources_folder.gather(job)
+            return folder.gather(job)
 
 
 def find_secrets(tree: Tree, allowed: list[str]) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from toolkit.s3_bucket import Bucket
-from toolkit.s3_faults import is_unsupported
-from toolkit.s3_parts import MIB, cut, part_size
+from toolkit.s3.bucket import Bucket
+from toolkit.s3.faults import is_unsupported
+from toolkit.s3.parts import MIB, cut, part_size
 from toolkit.uploads import Upload
 
 # What S3 copies in one request at most; larger files are copied in parts.

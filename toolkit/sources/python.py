@@ -22,17 +22,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from toolkit import lock_files, sources_folder
+from toolkit import lock_files
 from toolkit.archive import Entry, text_entry
 from toolkit.commands import MACHINE, Command, pip_download, reproducible, uv_build_wheel
 from toolkit.errors import BuildError
 from toolkit.host.release import WHEELS
 from toolkit.process import CommandFailedError, run
 from toolkit.requirements import Pin, parse_lock, requirements_text, select
+from toolkit.sources.folder import build_copy
+from toolkit.sources.stored_wheels import store
+from toolkit.sources.wheel_packages import packages_of
 from toolkit.spec import PYPI_SOURCE, PythonRuntime
-from toolkit.stored_wheels import store
 from toolkit.tree import Job, Tree, entry
-from toolkit.wheel_packages import packages_of
 
 _PURE = "-none-any.whl"
 # Changes with what `_download` does, so that what an older toolkit kept is not taken.
@@ -85,7 +86,7 @@ def _package_pins(job: Job) -> Sequence[Pin]:
 
 def _folder(job: Job) -> _Project:
     """Build the wheel of a folder; its other files are packed only where patterns ask for it."""
-    copy = sources_folder.build_copy(job)
+    copy = build_copy(job)
     if not (copy.folder / "pyproject.toml").is_file():
         raise BuildError(
             f"the source folder of {job.spec.name} has no pyproject.toml",

@@ -2,7 +2,7 @@ from hashlib import md5
 
 import pytest
 
-from toolkit.s3_parts import MIB, Journal, cut, dump_journal, holds, parse_journal, part_size
+from toolkit.s3.parts import MIB, Journal, cut, dump_journal, holds, parse_journal, part_size
 
 JOURNAL = Journal("https://x s3://b/k", "id", "ab" * 32, 5, 16 * MIB, "{}")
 

@@ -10,10 +10,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.support.s3_wire import S3Wire, s3_wire
-from toolkit import s3_copy
 from toolkit.errors import ConflictError, CredentialsError, StoreError
+from toolkit.s3 import copying
+from toolkit.s3.store import S3Store
 from toolkit.store_config import S3Config
-from toolkit.store_s3 import S3Store
 from toolkit.uploads import Absent, Unchanged, Upload, of_bytes
 
 MIB = 1024 * 1024
@@ -394,8 +394,8 @@ def open_uploads(config: S3Config) -> list[str]:
 def test_a_second_name_is_a_copy_with_headers_of_its_own(
     config: S3Config, tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_copy, "LIMIT", limit)
-    monkeypatch.setattr(s3_copy, "PART", 32 * MIB)
+    monkeypatch.setattr(copying, "LIMIT", limit)
+    monkeypatch.setattr(copying, "PART", 32 * MIB)
     store = S3Store(config)
     upload = large(tmp_path)
     store.write(upload, lambda _: None)

@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from toolkit.stored_wheels import store
+from toolkit.sources.stored_wheels import store
 
 
 def wheel(path: Path) -> Path:

@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from toolkit import lock_files, npm, sources_folder
+from toolkit import lock_files
 from toolkit.archive import Entry
 from toolkit.commands import MACHINE, NPM_CPU
 from toolkit.errors import BuildError
 from toolkit.host.release import NODE, PM2
-from toolkit.npm_packages import MODULES, Installed, install, read_json
-from toolkit.sources_folder import Copy
+from toolkit.sources import npm
+from toolkit.sources.folder import Copy, build_copy
+from toolkit.sources.npm_packages import MODULES, Installed, install, read_json
 from toolkit.spec import NPM_SOURCE, NodeRuntime
 from toolkit.tree import Found, Job, Tree, entries_below, entry, walk
 
@@ -89,7 +90,7 @@ def _package(job: Job, match: re.Match[str]) -> Path:
 
 
 def _folder(job: Job) -> Copy:
-    copy = sources_folder.build_copy(job)
+    copy = build_copy(job)
     for name in (lock_files.NPM_PACKAGE, lock_files.NPM_LOCK):
         if not (copy.folder / name).is_file():
             raise BuildError(
