@@ -17,8 +17,8 @@ from xora_agent.environment import Environment, read_text
 from xora_agent.errors import FileError, SettingError, XoraError
 from xora_agent.guard import bounded, guarded
 from xora_agent.health import Health
-from xora_agent.link import Applied, Link, State, Ways, told
-from xora_agent.logs import Scrubber, log
+from xora_agent.link import Applied, Link, State, Ways
+from xora_agent.logs import Scrubber, log, told
 from xora_agent.meters import Activity, Meters
 from xora_agent.own import Account, Own, own
 from xora_agent.platforms import Maker, Platforms

@@ -18,8 +18,7 @@ from xora_agent.brain import Brain
 from xora_agent.configuration import Kind, Sources, wanted
 from xora_agent.environment import Environment, read_text
 from xora_agent.errors import SettingError, XoraError
-from xora_agent.link import told
-from xora_agent.logs import configure, log
+from xora_agent.logs import configure, log, told
 from xora_agent.own import own
 from xora_agent.platform import Access, Platform
 from xora_agent.platforms import Maker
