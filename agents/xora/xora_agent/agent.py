@@ -69,9 +69,6 @@ class Agent:
     async def start(self) -> int:
         """Tell health, and say who this is; gives the port. Raises SettingError."""
         mine = self._own
-        if mine.account is not None:
-            self._place.scrubber.hide(mine.account.secret)
-            self._link = Link(self._ways(mine))
         log.info(
             "starting",
             agent=self._parts.kind.value,
@@ -79,7 +76,10 @@ class Agent:
             controller=mine.account.base_url if mine.account else None,
             secret=str(mine.account.secret) if mine.account else None,
         )
-        return await self._health.start(mine.health_host, mine.health_port)
+        port = await self._health.start(mine.health_host, mine.health_port)
+        if mine.account is not None:
+            self._link = Link(self._ways(mine))
+        return port
 
     async def run(self) -> None:
         """Work until cancelled."""

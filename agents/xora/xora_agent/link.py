@@ -13,6 +13,7 @@ from typing import Any
 
 from xora_agent.controller import Controller
 from xora_agent.errors import ControllerError, Missing, Refused, Unreachable, XoraError
+from xora_agent.guard import end, within
 from xora_agent.logs import log, told
 from xora_agent.meters import Meters
 from xora_agent.own import Account, Times
@@ -91,14 +92,18 @@ class Link:
 
     async def run(self) -> None:
         """Do all of it until cancelled."""
-        await asyncio.gather(self._keep(), self._beat())
+        tasks = [asyncio.ensure_future(each) for each in (self._keep(), self._beat())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await end(*tasks)
 
     async def close(self, reason: str) -> None:
         """Tell the controller that the agent goes, and why; then close."""
         if self._session is not None:
             try:
                 goodbye = self._reach.controller.disconnect(self._session.token, reason)
-                await asyncio.wait_for(goodbye, _GOODBYE)
+                await within(goodbye, _GOODBYE)
                 log.info("disconnected", reason=reason)
             except (ControllerError, asyncio.TimeoutError) as error:
                 log.warning("the controller was not told goodbye", why=str(error))
@@ -293,7 +298,7 @@ class Link:
 
 async def _at_most(seconds: float, awaited: Awaitable[object]) -> None:
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(awaited, max(0, seconds))
+        await within(awaited, seconds)
 
 
 def _time() -> str:

@@ -32,16 +32,8 @@ def account(url: str) -> dict[str, str]:
 WRONG = {
     "html": (Answer(b"<html>It works!</html>", headers={"Content-Type": "text/html"}), "no JSON"),
     "huge": (Answer(b'"' + b"a" * (5 << 20) + b'"'), "larger than"),
-    "deep": (Answer(b"[" * 1_000_000), "no JSON"),
     "types": (Answer({**CONNECTED, "tools": "all", "expiresIn": "soon"}), "tools"),
-    "no token": (Answer({**CONNECTED, "accessToken": None}), "accessToken"),
-    "a token of two lines": (Answer({**CONNECTED, "accessToken": "a\nb: c"}), "accessToken"),
-    "no object": (Answer([1]), "the body"),
-    "a redirect": (Answer(status=302, headers={"Location": "https://example.com/"}), "status 302"),
-    "teapot": (Answer({"message": "short\nand stout"}, status=418), "short and stout"),
     "slow": (Answer(CONNECTED, wait=1.5), "did not answer within"),
-    "dripping": (Answer(CONNECTED, drip=0.2), "did not answer within"),
-    "out of order": (Answer({"message": "away"}, status=503), "can't answer now"),
 }
 
 
