@@ -60,6 +60,51 @@ def test_check_fails_for_what_would_be_left_out(
     assert "only servers over HTTP" in capsys.readouterr().out
 
 
+WRONG = [
+    ({"AIWM_BASE_URL": "http://192.0.2.1/aiwm"}, "is http, where anybody on the way reads"),
+    ({"AIWM_BASE_URL": "ftp://host"}, "no http or https address"),
+    ({"AIWM_BASE_URL": "https://[::1"}, "no http or https address"),
+    ({"AIWM_BASE_URL": "https://host:port"}, "no http or https address"),
+    ({"AIWM_BASE_URL": "https://user:pw@host"}, "must have no user, password"),
+    ({"AIWM_BASE_URL": ""}, "AIWM_BASE_URL not set"),
+    ({"AIWM_AGENT_SECRET": ""}, "AIWM_AGENT_SECRET not set"),
+    ({"AIWM_ENABLED": "perhaps"}, "it must be true or false"),
+    ({"AIWM_RETRY_SECONDS": "0"}, "more than 0"),
+    ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+    ({"AIWM_HEALTH_PORT": "99999"}, "no port"),
+    ({"CLAUDE_MAX_TURNS": "-1"}, "CLAUDE_MAX_TURNS"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG)
+def test_a_wrong_setting_is_told(
+    wrong: dict[str, str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = {
+        "AIWM_ENABLED": "true",
+        "AIWM_BASE_URL": "https://controller",
+        "AIWM_AGENT_ID": "1",
+        "AIWM_AGENT_SECRET": "an-agents-secret",
+    }
+    text = "".join(f"{name}={value}\n" for name, value in {**right, **wrong}.items())
+    (tmp_path / ".env").write_text(text)
+    assert run(claude_code, "--check") == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "an-agents-secret" not in said
+
+
+@pytest.mark.parametrize("base", ["http://localhost:1", "http://127.0.0.1/a", "http://[::1]:3"])
+def test_http_will_do_on_this_machine(base: str, tmp_path: Path) -> None:
+    account = f"AIWM_BASE_URL={base}\nAIWM_AGENT_ID=1\nAIWM_AGENT_SECRET=x\n"
+    (tmp_path / ".env").write_text(f"AIWM_ENABLED=true\n{account}")
+    assert run(claude_code, "--check") == 0
+    (tmp_path / ".env").write_text(
+        f"AIWM_ENABLED=true\n{account.replace(base, 'http://host')}AIWM_ALLOW_HTTP=true\n"
+    )
+    assert run(claude_code, "--check") == 0
+
+
 def test_a_wrong_setting_is_told_in_a_line_or_three(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,6 +102,15 @@ def test_an_answer_that_is_none(answer: Answer, why: str, answers: Answers) -> N
 
 
 @pytest.mark.parametrize(
+    "body", [{"nextHeartbeat": "soon"}, {"nextHeartbeat": -1}, {"configVersion": []}, [], None]
+)
+def test_an_answer_to_a_heartbeat_that_is_none(body: object, answers: Answers) -> None:
+    answers.answers["heartbeat"] = Answer(body)
+    with pytest.raises(BadAnswer):
+        asked(answers.url, lambda each: each.heartbeat(TOKEN, {}))
+
+
+@pytest.mark.parametrize(
     ("status", "kind"),
     [
         (401, Refused),
