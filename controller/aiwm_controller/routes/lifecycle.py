@@ -10,14 +10,14 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
-from aiwm_controller import configured, shapes, wire
+from aiwm_controller import agent_settings, configured, wire
 from aiwm_controller.access import AgentId, CallingAgent, Credentials, Has, person_of, token_of
+from aiwm_controller.agent_rows import agent_of
 from aiwm_controller.clock import text_of
 from aiwm_controller.configured import Endpoints
 from aiwm_controller.errors import Fault, NotFound, Unauthorized
 from aiwm_controller.express import beat_of
 from aiwm_controller.models import Agent, Heartbeat, Presence
-from aiwm_controller.routes.agents import agent_of
 from aiwm_controller.state import Note, State, address_of, base_of, state_of, write_note
 from aiwm_controller.tokens import Bearer
 
@@ -207,7 +207,7 @@ async def config(
         agent = await _agent_for(session, state, bearer, agent_id)
         found = await configured.load(session, agent)
     if bearer.kind == "user":
-        found.agent.settings = shapes.redacted(found.agent.settings)
+        found.agent.settings = agent_settings.redacted(found.agent.settings)
     if shape == "legacy":
         return configured.legacy(found, "")
     shown = token if bearer.kind == "agent" else "<the agent's token>"
