@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import undefer
 
 from aiwm_controller import agent_settings
 from aiwm_controller.access import Person
-from aiwm_controller.errors import BadRequest, NotFound
+from aiwm_controller.errors import BadRequest, NotFound, Unauthorized
 from aiwm_controller.models import Agent, AgentTag, Deployment, Instruction, Node, Presence, Tool
 from aiwm_controller.state import State
+from aiwm_controller.tokens import Bearer
 
 Json = dict[str, Any]
 REFERENCES = {"instruction_id": Instruction, "deployment_id": Deployment, "node_id": Node}
@@ -36,6 +38,28 @@ async def agent_of(session: AsyncSession, person: Person, agent_id: str) -> tupl
     if found is None:
         raise NotFound("there is no such agent")
     return found[0], found[1]
+
+
+async def live_agent(session: AsyncSession, agent_id: str) -> Agent:
+    """Give an agent with its secret's hash; raises NotFound, and Unauthorized where suspended."""
+    agent = await session.scalar(
+        select(Agent)
+        .where(Agent.id == agent_id, Agent.deleted_at.is_(None))
+        .options(undefer(Agent.secret_hash))
+    )
+    if agent is None:
+        raise NotFound("there is no such agent", hint="check AIWM_AGENT_ID")
+    if agent.status == "suspended":
+        raise Unauthorized("the agent is suspended", hint="ask who runs the controller")
+    return agent
+
+
+async def still(session: AsyncSession, bearer: Bearer) -> Agent:
+    """Give the agent of a token that still holds."""
+    agent = await live_agent(session, bearer.id)
+    if agent.secret_generation != bearer.generation:
+        raise Unauthorized("the agent's secret was exchanged", hint="connect with the new secret")
+    return agent
 
 
 async def check_references(session: AsyncSession, org_id: str, fields: Json) -> None:

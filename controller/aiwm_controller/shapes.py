@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiwm_controller.agent_settings import redacted
+from aiwm_controller.agent_settings import HIDDEN, redacted
 from aiwm_controller.clock import text_of
 from aiwm_controller.models import (
     Agent,
@@ -109,7 +109,13 @@ def instruction(row: Instruction) -> Json:
 
 def tool(row: Tool) -> Json:
     """Give a tool to people."""
-    return _owned(row, **tool_for_agent(row))
+    return _owned(row, **tool_for_agent(row), endpoint=_endpoint(row))
+
+
+def _endpoint(row: Tool) -> Json | None:
+    if row.endpoint is None:
+        return None
+    return {**row.endpoint, "headers": dict.fromkeys(row.endpoint["headers"], HIDDEN)}
 
 
 def tool_for_agent(row: Tool) -> Json:
@@ -135,6 +141,7 @@ def deployment(row: Deployment) -> Json:
         model=row.model,
         apiEndpoint=row.api_endpoint,
         baseAPIEndpoint=row.base_api_endpoint,
+        apiKey=HIDDEN if row.sealed_key else "",
         status=row.status,
     )
 

@@ -26,6 +26,7 @@ from aiwm_controller.wire.people import (
 from aiwm_controller.wire.resources import (
     DeploymentChanges,
     DeploymentIn,
+    Endpoint,
     InstructionChanges,
     InstructionIn,
     NodeChanges,
@@ -48,6 +49,7 @@ __all__ = [
     "DeploymentChanges",
     "DeploymentIn",
     "Disconnect",
+    "Endpoint",
     "Enroll",
     "EnrollmentIn",
     "HeartbeatIn",

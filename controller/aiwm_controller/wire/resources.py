@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aiwm_controller.wire.text import Address, Line, LongText, Name, Object, Wire
+from aiwm_controller.wire.text import (
+    Address,
+    HeaderName,
+    HeaderValue,
+    Line,
+    LongText,
+    Name,
+    Object,
+    Wire,
+)
 
 
 class InstructionIn(Wire):
@@ -29,6 +38,14 @@ class InstructionChanges(Wire):
     )
 
 
+class Endpoint(Wire):
+    """The HTTP call that a tool is; `{name}` in the address stands for an argument."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s]+$")]
+    headers: dict[HeaderName, HeaderValue] = Field(default={}, max_length=20, repr=False)
+
+
 class ToolIn(Wire):
     """A new tool."""
 
@@ -38,6 +55,7 @@ class ToolIn(Wire):
     category: Line = Field(default="", max_length=100)
     status: Literal["active", "inactive"] = "active"
     schema_: Object = Field(default={}, alias="schema")
+    endpoint: Endpoint | None = None
 
 
 class ToolChanges(Wire):
@@ -49,6 +67,7 @@ class ToolChanges(Wire):
     category: Line | None = Field(default=None, max_length=100)
     status: Literal["active", "inactive"] | None = None
     schema_: Object | None = Field(default=None, alias="schema")
+    endpoint: Endpoint | None = None
 
 
 class DeploymentIn(Wire):
@@ -60,6 +79,7 @@ class DeploymentIn(Wire):
     model: Name
     api_endpoint: Address = Field(default="", alias="apiEndpoint")
     base_api_endpoint: Address = Field(default="", alias="baseAPIEndpoint")
+    api_key: HeaderValue = Field(default="", repr=False)
     status: Literal["active", "inactive"] = "active"
 
 
@@ -72,6 +92,7 @@ class DeploymentChanges(Wire):
     model: Name | None = None
     api_endpoint: Address | None = Field(default=None, alias="apiEndpoint")
     base_api_endpoint: Address | None = Field(default=None, alias="baseAPIEndpoint")
+    api_key: HeaderValue | None = Field(default=None, repr=False)
     status: Literal["active", "inactive"] | None = None
 
 

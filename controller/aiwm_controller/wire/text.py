@@ -84,6 +84,8 @@ ReleaseName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
 Email = Annotated[
     str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(str.lower)
 ]
+HeaderName = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
+HeaderValue = Annotated[str, Field(max_length=4000, pattern=r"^([!-~]([ -~]*[!-~])?)?$")]
 Version = Annotated[str, Field(max_length=100), AfterValidator(one_line)]
 
 
