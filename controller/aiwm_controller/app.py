@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from aiwm_controller import __version__, fleet, logs
+from aiwm_controller.beat_stores import store_of
 from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock, utc_now
 from aiwm_controller.database import Database
@@ -134,7 +135,7 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             hasher=Hasher(),
             clock=clock,
             meters=meters,
-            beats=BeatWriter(database, clock, meters, settings.history),
+            beats=BeatWriter(store_of(database, settings.history), clock, meters),
             installer=Installer(settings.releases),
             times=Times(settings.online_within, settings.late_within),
             connects=Limiter(settings.connects_a_minute, 60),

@@ -24,6 +24,7 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.file = url.database or ""  # SQLite's
         options: dict[str, Any] = {"pool_pre_ping": True}
         if self.is_sqlite:
             options = {"connect_args": {"timeout": 30}}
@@ -31,9 +32,9 @@ class Database:
             options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10}
         self.engine = create_async_engine(url, **options)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()  # who writes into SQLite holds it
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "connect", _prepared)
             event.listen(self.engine.sync_engine, "begin", _begin)
 
     @asynccontextmanager
@@ -49,7 +50,7 @@ class Database:
             async with self._sessions.begin() as session:
                 yield session
             return
-        async with self._turn, self._sessions() as session:
+        async with self.turn, self._sessions() as session:
             await session.connection(execution_options={"writes": True})
             yield session
             await session.commit()
@@ -76,12 +77,18 @@ class Database:
             )
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
+def _prepared(connection: Any, _: object) -> None:
+    prepare_sqlite(connection)
+
+
+def prepare_sqlite(connection: Any) -> None:
+    """Set a new connection up: what it commits outlives a power cut."""
     connection.isolation_level = None  # the driver begins nothing by itself: see _begin
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged outlives a power cut
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA journal_size_limit=67108864")  # else the WAL keeps its largest size
     cursor.close()
 
 
