@@ -99,6 +99,8 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         router.include_router(resources.router_of(kind))
     router.include_router(fleet.router, include_in_schema=False)
     app.include_router(router)
+    if prefix:  # who watches over the process asks the same address, whatever people use
+        app.add_api_route("/health", operations.health, include_in_schema=False)
     app.mount(f"{prefix}/static", StaticFiles(directory=STATIC), name="static")
     for fault in (Fault, RequestValidationError, HTTPException, SQLAlchemyError, OSError):
         app.add_exception_handler(fault, _answered)

@@ -62,15 +62,23 @@ class Database:
     async def upgrade(self) -> None:
         """Bring the schema to what this version of the controller needs."""
         async with self.engine.connect() as connection:
+            found = await connection.run_sync(_revision)
+            if found not in _revisions():
+                return  # of a newer version, which only added to it
             await connection.run_sync(_upgrade)
             await connection.commit()
 
     async def check_schema(self) -> None:
-        """Raise SetupError where the schema is not the one that this version needs."""
+        """Raise SetupError where the schema lacks something that this version needs.
+
+        A newer version's will do: migrations only add, so that the version before runs on after
+        an upgrade that was taken back.
+        """
         async with self.engine.connect() as connection:
             found = await connection.run_sync(_revision)
         head = ScriptDirectory.from_config(_config()).get_current_head()
-        if found != head:
+        # Revisions are numbers of one length.
+        if found is None or head is None or found < head:
             raise SetupError(
                 f"the database has the schema {found or 'of nothing'}, and {head} is needed",
                 hint="run `aiwm-controller init` for a new database, `migrate` for an older one",
@@ -108,6 +116,11 @@ def _upgrade(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _revisions() -> set[str | None]:
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return {None, *(script.revision for script in scripts)}
 
 
 def _revision(connection: Connection) -> str | None:

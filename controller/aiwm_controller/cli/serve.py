@@ -13,7 +13,9 @@ from aiwm_controller.cli.common import options, run, take_environment
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, envvar="AIWM_HOST", help="Where to listen."
+)
 @click.option("--port", default=3305, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--uds", metavar="PATH", help="Listen on a Unix socket instead.")
 @click.option("--path-prefix", help="Such as /dev/aiwm.")
