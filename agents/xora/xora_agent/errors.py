@@ -23,3 +23,7 @@ class BrainError(XoraError):
 
 class PlatformError(XoraError):
     """Discord or Telegram can't be reached, or refuses the token."""
+
+
+class PlatformRefused(PlatformError):
+    """What the platform was given is wrong: another try with the same changes nothing."""
