@@ -14,6 +14,7 @@ from yarl import URL
 
 from xora_agent.discord_platform.connector import Rerouted
 from xora_agent.discord_platform.faults import REQUEST_FAULTS, explain
+from xora_agent.discord_platform.line import Line
 from xora_agent.discord_platform.rooms import ChannelRoom, CommandRoom
 from xora_agent.errors import PlatformError
 from xora_agent.inflight import Inflight
@@ -35,15 +36,15 @@ class Discord:
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._line = Line(access)
         self._client: _Client | None = None
         self._connector: aiohttp.TCPConnector | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def start(self, receive: Receive) -> None:
         """Log in, and return once Discord sends messages. Raises PlatformError."""
-        url = self._access.api_url
-        self._connector = Rerouted(url) if url else aiohttp.TCPConnector(limit=0)
-        self._client = client = _Client(self._access, receive, self._connector)
+        self._connector = connector = self._line.connector()
+        self._client = client = _Client(self._access, self._line, receive, connector)
         self._running = running = asyncio.create_task(
             client.start(self._access.token.value), name="run Discord"
         )
@@ -60,6 +61,7 @@ class Discord:
 
     async def stop(self) -> None:
         """Close the connection; where Discord does not answer, cut it."""
+        self._line.live = None
         client, self._client = self._client, None
         running, self._running = self._running, None
         connector, self._connector = self._connector, None
@@ -79,7 +81,9 @@ class Discord:
 class _Client(library.Client):
     """What the library calls when something happens."""
 
-    def __init__(self, access: Access, receive: Receive, connector: aiohttp.TCPConnector) -> None:
+    def __init__(
+        self, access: Access, line: Line, receive: Receive, connector: aiohttp.TCPConnector
+    ) -> None:
         intents = library.Intents(
             guilds=True, guild_messages=True, dm_messages=True, message_content=True
         )
@@ -93,6 +97,7 @@ class _Client(library.Client):
         self.connected = asyncio.Event()
         self.inflight = Inflight()
         self._access = access
+        self._line = line
         self._receive = receive
         self._reached = connector
         self._tree = _commands(self)
@@ -108,6 +113,7 @@ class _Client(library.Client):
         if self.connected.is_set():
             logger.info("Discord: connected anew")
             return
+        self._line.live = self
         self.connected.set()
         self._say_who()
         self.inflight.begin(self._register(), "register Discord's commands")
@@ -120,7 +126,7 @@ class _Client(library.Client):
             return
         text = self._asked(message.content)
         if text:
-            room = ChannelRoom(self, message.channel.id)
+            room = ChannelRoom(self._line, message.channel.id)
             self._begin(self._receive(room, message.author.display_name, text), room)
 
     async def on_command(self, interaction: library.Interaction[_Client]) -> None:
@@ -136,7 +142,7 @@ class _Client(library.Client):
         except REQUEST_FAULTS as fault:
             logger.warning("Discord: a command could not be taken: %s", explain(fault).why)
             return
-        room = CommandRoom(interaction, ChannelRoom(self, channel.id))
+        room = CommandRoom(interaction, ChannelRoom(self._line, channel.id))
         text, author = f"/{command.name}", interaction.user.display_name
         self._begin(self._receive(room, author, text), room)
 

@@ -10,6 +10,7 @@ from typing import Any
 import discord
 
 from xora_agent.discord_platform.faults import REQUEST_FAULTS, explain
+from xora_agent.discord_platform.line import Line
 from xora_agent.inflight import shown
 from xora_agent.splitting import split
 
@@ -23,7 +24,7 @@ TYPING_EVERY = 8.0  # Discord shows it for 10 seconds
 class ChannelRoom:
     """A channel, a thread, or a private chat."""
 
-    client: discord.Client
+    line: Line
     channel: int
 
     @property
@@ -39,7 +40,10 @@ class ChannelRoom:
     async def send(self, piece: str) -> None:
         """Send one message. Raises PlatformError."""
         try:
-            await self._channel().send(piece, allowed_mentions=discord.AllowedMentions.none())
+            async with self.line.client() as client:
+                await client.get_partial_messageable(self.channel).send(
+                    piece, allowed_mentions=discord.AllowedMentions.none()
+                )
         except REQUEST_FAULTS as fault:
             raise explain(fault) from fault
 
@@ -49,12 +53,10 @@ class ChannelRoom:
 
     async def _show_typing(self) -> None:
         try:
-            await self._channel().typing()
+            if self.line.live is not None:
+                await self.line.live.get_partial_messageable(self.channel).typing()
         except REQUEST_FAULTS as fault:
             raise explain(fault) from fault
-
-    def _channel(self) -> discord.PartialMessageable:
-        return self.client.get_partial_messageable(self.channel)
 
 
 @dataclass
@@ -73,10 +75,14 @@ class CommandRoom:
     async def say(self, text: str) -> None:
         """Answer the command; what comes later, or too late for it, is an ordinary message."""
         for piece in split(text, LIMIT):
-            if self._answered or self.interaction.is_expired():
-                await self.room.send(piece)
-            else:
+            if self._is_waited_for():
                 await self._answer(piece)
+            else:
+                await self.room.send(piece)
+
+    def _is_waited_for(self) -> bool:
+        gone = self.room.line.live is None or self.interaction.is_expired()
+        return not (self._answered or gone)
 
     async def _answer(self, piece: str) -> None:
         try:

@@ -9,13 +9,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from telegram import Bot
 from telegram.constants import ChatAction, MessageLimit
 from telegram.error import RetryAfter, TelegramError
 
 from xora_agent.inflight import shown
 from xora_agent.splitting import split
 from xora_agent.telegram_platform.faults import explain, may_try_again, seconds
+from xora_agent.telegram_platform.line import Line
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 class TelegramRoom:
     """A group, a topic of a forum, or a private chat."""
 
-    bot: Bot
+    line: Line
     chat: int
     thread: int | None = None
 
@@ -50,13 +50,15 @@ class TelegramRoom:
         return shown(self._show_typing, TYPING_EVERY)
 
     async def _send(self, text: str) -> None:
-        await self.bot.send_message(self.chat, text, message_thread_id=self.thread)
+        async with self.line.bot() as bot:
+            await bot.send_message(self.chat, text, message_thread_id=self.thread)
 
     async def _show_typing(self) -> None:
         try:
-            await self.bot.send_chat_action(
-                self.chat, ChatAction.TYPING, message_thread_id=self.thread
-            )
+            async with self.line.bot() as bot:
+                await bot.send_chat_action(
+                    self.chat, ChatAction.TYPING, message_thread_id=self.thread
+                )
         except TelegramError as fault:
             raise explain(fault) from None
 

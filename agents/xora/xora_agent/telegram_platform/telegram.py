@@ -12,20 +12,18 @@ import logging
 from telegram import Bot, BotCommand, Message, Update
 from telegram.constants import UpdateType
 from telegram.error import Conflict, InvalidToken, TelegramError
-from telegram.request import HTTPXRequest
 
 from xora_agent.errors import PlatformError
 from xora_agent.inflight import Inflight
-from xora_agent.log_redaction import Redaction
 from xora_agent.platform import Access, Receive
 from xora_agent.slash import COMMANDS
 from xora_agent.telegram_platform.faults import CONFLICT_PAUSE, explain, pause
+from xora_agent.telegram_platform.line import Line
 from xora_agent.telegram_platform.messages import asked, author, is_from_person, thread
 from xora_agent.telegram_platform.rooms import TelegramRoom, patiently
 
 logger = logging.getLogger(__name__)
 
-API = "https://api.telegram.org"
 POLL = 25  # seconds that Telegram holds a request for messages while there are none
 
 
@@ -36,19 +34,14 @@ class Telegram:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._redaction = Redaction(
-            access.token, ("httpx", "httpcore", "telegram"), frozenset({"httpx"})
-        )
-        self._bot: Bot | None = None
+        self._line = Line(access)
         self._polling: asyncio.Task[None] | None = None
         self._inflight = Inflight()
 
     async def start(self, receive: Receive) -> None:
         """Check the token, tell Telegram the commands, and begin to poll. Raises PlatformError."""
-        self._redaction.start()
-        self._bot = bot = _make_bot(self._access)
+        bot = await self._line.open()
         try:
-            await bot.initialize()
             # Telegram gives messages either to a webhook or to who polls, never to both.
             await bot.delete_webhook()
         except TelegramError as fault:
@@ -65,10 +58,7 @@ class Telegram:
             polling.cancel()
             await asyncio.gather(polling, return_exceptions=True)
         await self._inflight.cancel()
-        bot, self._bot = self._bot, None
-        if bot:
-            await bot.shutdown()
-        self._redaction.stop()
+        await self._line.close()
 
     def _say_who(self, bot: Bot) -> None:
         logger.info("Telegram: connected as @%s", bot.username)
@@ -109,7 +99,7 @@ class Telegram:
             return
         text = asked(message.text or message.caption or "", bot.username)
         if text:
-            room = TelegramRoom(bot, message.chat.id, thread(message))
+            room = TelegramRoom(self._line, message.chat.id, thread(message))
             self._inflight.begin(receive(room, author(message), text), f"answer in {room.chat}")
 
     def _is_allowed(self, message: Message) -> bool:
@@ -121,18 +111,6 @@ class Telegram:
                 message.migrate_to_chat_id,
             )
         return allowed
-
-
-def _make_bot(access: Access) -> Bot:
-    url = (access.api_url or API).rstrip("/")
-    return Bot(
-        access.token.value,
-        base_url=f"{url}/bot",
-        base_file_url=f"{url}/file/bot",
-        # A burst of answers waits for a free connection; the default gives up after a second.
-        request=HTTPXRequest(connection_pool_size=16, pool_timeout=30.0, read_timeout=20.0),
-        get_updates_request=HTTPXRequest(connection_pool_size=1, pool_timeout=30.0),
-    )
 
 
 async def _register(bot: Bot) -> None:

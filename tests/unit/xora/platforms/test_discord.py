@@ -306,6 +306,22 @@ async def test_another_token_after_a_reload(running: Running) -> None:
     assert first.texts == ["one"]
 
 
+async def test_an_answer_that_comes_after_a_reload_arrives_all_the_same(running: Running) -> None:
+    heard = Heard()
+    platform = await running.start(heard)
+    await running.api.write("hello")
+    await running.api.command("help")
+    await until(lambda: len(heard.rooms) == 2)
+    await platform.stop()
+    for room in heard.rooms:
+        async with room.typing():
+            await room.say("late")
+    assert [(sent.channel, sent.text) for sent in running.api.sent] == [(CHANNEL, "late")] * 2
+    running.api.tokens.clear()
+    with pytest.raises(PlatformRefused):
+        await heard.rooms[0].say("too late")
+
+
 async def test_a_bot_that_is_another_is_said(
     running: Running, logged: pytest.LogCaptureFixture
 ) -> None:

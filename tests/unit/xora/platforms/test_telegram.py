@@ -257,6 +257,23 @@ async def test_another_token_after_a_reload(running: Running) -> None:
     assert first.texts == ["one"]
 
 
+async def test_an_answer_that_comes_after_a_reload_arrives_all_the_same(
+    running: Running, logged: pytest.LogCaptureFixture
+) -> None:
+    heard = Heard()
+    platform = await running.start(heard)
+    await running.api.write("hello")
+    await until(lambda: heard.rooms)
+    await platform.stop()
+    async with heard.rooms[0].typing():
+        await heard.rooms[0].say("late")
+    assert [sent.text for sent in running.api.sent] == ["late"]
+    running.api.tokens.clear()
+    with pytest.raises(PlatformRefused):
+        await heard.rooms[0].say("too late")
+    assert TOKEN not in logged.text
+
+
 async def test_a_receiver_that_fails_is_logged_and_the_next_is_heard(
     running: Running, logged: pytest.LogCaptureFixture
 ) -> None:
