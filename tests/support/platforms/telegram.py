@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tests.support.platforms.served import Faults, Json, served
 
-TOKEN = "123456789:AAF-stand-in_for_Telegram.0123456789"
+TOKEN = "123456789:AAF-stand-in_for_Telegram-0123456789"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable
+from typing import Any
 
 import aiohttp
 import discord as library
@@ -16,7 +17,7 @@ from xora_agent.discord_platform.connector import Rerouted
 from xora_agent.discord_platform.faults import REQUEST_FAULTS, explain
 from xora_agent.discord_platform.line import Line
 from xora_agent.discord_platform.rooms import ChannelRoom, CommandRoom
-from xora_agent.errors import PlatformError
+from xora_agent.errors import PlatformError, PlatformRefused
 from xora_agent.inflight import Inflight
 from xora_agent.platform import Access, Receive, Room
 from xora_agent.slash import COMMANDS
@@ -24,6 +25,7 @@ from xora_agent.slash import COMMANDS
 logger = logging.getLogger(__name__)
 
 PATIENCE = 30.0  # seconds that the first connection may take
+PAUSES = (5.0, 15.0, 60.0, 300.0)  # seconds before it begins anew
 GOODBYE = 1.0  # seconds that Discord has to answer that the connection is closed
 
 _MESSAGES = (library.MessageType.default, library.MessageType.reply)
@@ -40,34 +42,45 @@ class Discord:
         self._client: _Client | None = None
         self._connector: aiohttp.TCPConnector | None = None
         self._running: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     async def start(self, receive: Receive) -> None:
         """Log in, and return once Discord sends messages. Raises PlatformError."""
+        await self._connect(receive)
+        self._keeping = asyncio.create_task(self._keep(receive), name="keep Discord connected")
+
+    async def stop(self) -> None:
+        """Close the connection; where Discord does not answer, cut it."""
+        keeping, self._keeping = self._keeping, None
+        if keeping:
+            await _end(keeping)
+        await self._leave()
+
+    async def _connect(self, receive: Receive) -> None:
         self._connector = connector = self._line.connector()
         self._client = client = _Client(self._access, self._line, receive, connector)
         self._running = running = asyncio.create_task(
             client.start(self._access.token.value), name="run Discord"
         )
         connected = asyncio.create_task(client.connected.wait(), name="wait for Discord")
-        await asyncio.wait(
-            {running, connected}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
-        )
-        connected.cancel()
+        try:
+            await asyncio.wait(
+                {running, connected}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            await _end(connected)
         if not client.connected.is_set():
             fault = _fault(running)
-            await self.stop()
+            await self._leave()
             raise fault
-        running.add_done_callback(_report_end)
 
-    async def stop(self) -> None:
-        """Close the connection; where Discord does not answer, cut it."""
+    async def _leave(self) -> None:
         self._line.live = None
         client, self._client = self._client, None
         running, self._running = self._running, None
         connector, self._connector = self._connector, None
         if running:
             # Who still reads from the connection would close it as if to come back.
-            running.remove_done_callback(_report_end)
             await _end(running)
         if client:
             await client.inflight.cancel()
@@ -76,6 +89,33 @@ class Discord:
             await _end(closing)
         if connector:
             await connector.close()
+
+    async def _keep(self, receive: Receive) -> None:
+        """Begin anew when the library gave up, unless Discord refuses what it was given.
+
+        The library itself comes back after a connection broke; an event that it can't read ends it.
+        """
+        failures = 0
+        fault: PlatformError | None = None
+        while not isinstance(fault, PlatformRefused):
+            if self._running is not None:
+                await asyncio.wait({self._running})
+                fault = _fault(self._running)
+                failures = 0
+                await self._leave()
+            else:
+                await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+                fault = await self._tried(receive)
+                failures += 1
+            if fault is not None:
+                logger.error("%s: %s; %s", fault, fault.why, fault.hint or "trying again")
+
+    async def _tried(self, receive: Receive) -> PlatformError | None:
+        try:
+            await self._connect(receive)
+        except PlatformError as fault:
+            return fault
+        return None
 
 
 class _Client(library.Client):
@@ -194,12 +234,6 @@ def _fault(running: asyncio.Task[None]) -> PlatformError:
     return PlatformError("Discord can't be reached", why=f"no answer within {PATIENCE:.0f} s")
 
 
-def _report_end(running: asyncio.Task[None]) -> None:
-    """Say why there will be no more messages: the library tries again where that may help."""
-    fault = explain(None if running.cancelled() else running.exception())
-    logger.error("%s: %s; %s", fault, fault.why, fault.hint or "reload or restart the agent")
-
-
-async def _end(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,9 +12,10 @@ from telegram.request import HTTPXRequest
 
 from xora_agent.log_redaction import Redaction
 from xora_agent.platform import Access
-from xora_agent.telegram_platform.faults import explain
+from xora_agent.telegram_platform.faults import explain, refused
 
 API = "https://api.telegram.org"
+_TOKEN = re.compile(r"\d+:[\w-]+(/test)?", re.ASCII)  # what else it may be would change the address
 
 
 class Line:
@@ -28,14 +30,14 @@ class Line:
         self._open: Bot | None = None
 
     async def open(self) -> Bot:
-        """Check the token. Raises PlatformError."""
-        bot = _make_bot(self._access)
+        """Check the token. Raises PlatformError; `close` is wanted then, too."""
+        if not _TOKEN.fullmatch(self._access.token.value):
+            raise refused()
+        self._open = bot = _make_bot(self._access)
         try:
             await bot.initialize()
         except TelegramError as fault:
-            await bot.shutdown()
             raise explain(fault) from None
-        self._open = bot
         return bot
 
     async def close(self) -> None:

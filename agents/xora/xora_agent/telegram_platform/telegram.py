@@ -24,6 +24,7 @@ from xora_agent.telegram_platform.rooms import TelegramRoom, patiently
 
 logger = logging.getLogger(__name__)
 
+FAILED_PAUSE = 30.0
 POLL = 25  # seconds that Telegram holds a request for messages while there are none
 
 
@@ -36,20 +37,24 @@ class Telegram:
         self._access = access
         self._line = Line(access)
         self._polling: asyncio.Task[None] | None = None
+        self._offset: int | None = None
         self._inflight = Inflight()
 
     async def start(self, receive: Receive) -> None:
         """Check the token, tell Telegram the commands, and begin to poll. Raises PlatformError."""
-        bot = await self._line.open()
         try:
+            bot = await self._line.open()
             # Telegram gives messages either to a webhook or to who polls, never to both.
             await bot.delete_webhook()
         except TelegramError as fault:
             await self.stop()
             raise explain(fault) from None
+        except PlatformError:
+            await self.stop()
+            raise
         self._say_who(bot)
         self._inflight.begin(_register(bot), "register Telegram's commands")
-        self._polling = asyncio.create_task(self._poll(bot, receive), name="poll Telegram")
+        self._polling = asyncio.create_task(self._keep_polling(bot, receive), name="poll Telegram")
 
     async def stop(self) -> None:
         """Stop polling, and close. Telegram keeps what comes meanwhile for the next start."""
@@ -75,14 +80,25 @@ class Telegram:
                 " turn its privacy mode off with @BotFather (/setprivacy), then add it anew"
             )
 
+    async def _keep_polling(self, bot: Bot, receive: Receive) -> None:
+        """Poll again after what nobody thought of, such as an update that can't be read."""
+        while True:
+            polling = asyncio.create_task(self._poll(bot, receive))
+            try:
+                await asyncio.wait({polling})
+            finally:
+                polling.cancel()
+                await asyncio.gather(polling, return_exceptions=True)
+            logger.error("Telegram: polling failed; trying again", exc_info=polling.exception())
+            await asyncio.sleep(FAILED_PAUSE)
+
     async def _poll(self, bot: Bot, receive: Receive) -> None:
-        """Take messages for ever. Asking for those after `offset` confirms those before it."""
-        offset: int | None = None
+        """Take messages for ever. Asking for those after the offset confirms those before it."""
         failures = 0
         while True:
             try:
                 updates = await bot.get_updates(
-                    offset=offset, timeout=POLL, allowed_updates=[UpdateType.MESSAGE]
+                    offset=self._offset, timeout=POLL, allowed_updates=[UpdateType.MESSAGE]
                 )
             except TelegramError as fault:
                 failures += 1
@@ -90,7 +106,7 @@ class Telegram:
                 continue
             failures = 0
             for update in updates:
-                offset = update.update_id + 1
+                self._offset = update.update_id + 1
                 self._take(bot, update, receive)
 
     def _take(self, bot: Bot, update: Update, receive: Receive) -> None:

@@ -356,3 +356,34 @@ async def test_messages_keep_their_order_under_load(running: Running) -> None:
     assert heard.texts == [str(number) for number in range(200)]
     await asyncio.gather(*(room.say("done") for room in heard.rooms))
     assert len(running.api.sent) == 200
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(running: Running) -> None:
+    running.api.faults.plan("@me", None)
+    starting = asyncio.create_task(running.start(Heard()))
+    await until(lambda: running.api.asked("@me"))
+    starting.cancel()
+    await asyncio.wait({starting})
+    await running.started[0].stop()
+
+
+async def test_an_event_that_the_library_can_t_read_does_not_end_it(
+    running: Running, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discord, "PAUSES", (0.0, 0.1))
+    heard = Heard()
+    await running.start(heard)
+    running.api.faults.plan("@me", 503)
+    await running.api.dispatch("MESSAGE_CREATE", {"id": "of something new"})
+    running.api.sessions.clear()
+    await until(lambda: len(running.api.ops(2)) == 2 and running.api.sessions)
+    await running.api.write("hello")
+    await heard.hears("hello")
+    assert logged.text.count("trying again") == 2
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\nb", "ü", "\u2026"])
+async def test_what_is_no_token_is_refused(running: Running, token: str) -> None:
+    with pytest.raises(PlatformError) as fault:
+        await running.start(Heard(), token=token)
+    assert not token or token not in f"{fault.value} {fault.value.why}"

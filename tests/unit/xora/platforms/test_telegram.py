@@ -334,3 +334,33 @@ async def test_conversations_keep_their_order_under_load(running: Running) -> No
         assert found == list(range(topic, 200, 20))
     await asyncio.gather(*(room.say("done") for room in heard.rooms))
     assert len(running.api.sent) == 200
+
+
+@pytest.mark.parametrize("token", ["", "no-colon", "1:a b", "1:a\nb", "1:a/../b", "1:ü", " 1:a"])
+async def test_what_is_no_token_is_asked_of_nobody(running: Running, token: str) -> None:
+    with pytest.raises(PlatformRefused, match="refuses the token"):
+        await running.start(Heard(), token=token)
+    assert not running.api.calls
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(running: Running) -> None:
+    running.api.faults.plan("getMe", None)
+    starting = asyncio.create_task(running.start(Heard()))
+    await until(lambda: running.api.asked("getMe"))
+    starting.cancel()
+    await asyncio.wait({starting})
+    await running.started[0].stop()
+
+
+async def test_an_update_that_nobody_can_read_does_not_end_it(
+    running: Running, logged: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telegram, "FAILED_PAUSE", 0.1)
+    heard = Heard()
+    await running.start(heard)
+    with monkeypatch.context() as patch:
+        patch.setattr(telegram, "is_from_person", None)
+        await running.api.write("hello")
+        await until(lambda: "polling failed" in logged.text)
+    await running.api.write("and again")
+    await heard.hears("and again")
