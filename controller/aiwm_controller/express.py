@@ -109,9 +109,9 @@ def beat_of(bearer: Bearer, said: HeartbeatIn) -> Beat:
         generation=bearer.generation,
         status=said.status,
         version=said.version,
-        metrics=metrics.model_dump(by_alias=True, exclude_unset=True) if metrics else None,
+        metrics=metrics.model_dump_json(by_alias=True, exclude_unset=True) if metrics else None,
         config_seen=said.config_version,
-        upgrade=upgrade.model_dump(mode="json", by_alias=True) if upgrade else None,
+        upgrade=upgrade.model_dump_json(by_alias=True) if upgrade else None,
     )
 
 
