@@ -19,8 +19,9 @@ from pydantic import BaseModel
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
-from aiwm_controller import __version__, fleet, logs
+from aiwm_controller import __version__, fleet, logs, mcp_server
 from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock, utc_now
 from aiwm_controller.database import Database
@@ -98,6 +99,7 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         router.include_router(resources.router_of(kind))
     router.include_router(fleet.router, include_in_schema=False)
     app.include_router(router)
+    app.router.routes.append(Route(f"{prefix}/mcp", mcp_server.Endpoint(), methods=["POST"]))
     app.mount(f"{prefix}/static", StaticFiles(directory=STATIC), name="static")
     for fault in (Fault, RequestValidationError, HTTPException, SQLAlchemyError, OSError):
         app.add_exception_handler(fault, _answered)
@@ -142,10 +144,12 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             logins=Limiter(10, 60),
         )
         app.state.controller = state
+        app.state.mcp = mcp_server.manager(settings.body_limit)
         state.beats.start()
         sweeper = asyncio.create_task(_sweep(state))
         try:
-            yield
+            async with app.state.mcp.run():
+                yield
         finally:
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)
