@@ -19,8 +19,9 @@ from pydantic import BaseModel
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
-from aiwm_controller import __version__, fleet, logs
+from aiwm_controller import __version__, fleet, logs, mcp_server
 from aiwm_controller.beat_stores import store_of
 from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock, utc_now
@@ -101,6 +102,7 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.include_router(router)
     if prefix:  # who watches over the process asks the same address, whatever people use
         app.add_api_route("/health", operations.health, include_in_schema=False)
+    app.router.routes.append(Route(f"{prefix}/mcp", mcp_server.Endpoint(), methods=["POST"]))
     app.mount(f"{prefix}/static", StaticFiles(directory=STATIC), name="static")
     for fault in (Fault, RequestValidationError, HTTPException, SQLAlchemyError, OSError):
         app.add_exception_handler(fault, _answered)
@@ -145,10 +147,12 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             logins=Limiter(10, 60),
         )
         app.state.controller = state
+        app.state.mcp = mcp_server.manager(settings.body_limit)
         state.beats.start()
         sweeper = asyncio.create_task(_sweep(state))
         try:
-            yield
+            async with app.state.mcp.run():
+                yield
         finally:
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)
