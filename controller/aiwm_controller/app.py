@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from aiwm_controller import __version__, fleet, logs
 from aiwm_controller.beat_stores import store_of
@@ -66,11 +68,25 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class Controller(FastAPI):
+    """Lets heartbeats by before it, and its middleware, look at a request."""
+
+    def take_heartbeats(self, prefix: str) -> None:
+        """Take heartbeats under `prefix` the short way."""
+        self._express = Express(
+            super().__call__, prefix, lambda: getattr(self.state, "controller", None)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request."""
+        await self._express(scope, receive, send)
+
+
 def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """Make the application; it opens its database when it starts."""
     prefix = settings.path_prefix
     meters = Meters()
-    app = FastAPI(
+    app = Controller(
         title="AIWM controller",
         version=__version__,
         docs_url=f"{prefix}/api-docs",
@@ -94,14 +110,17 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.add_middleware(AssumeJson, forms=forms)
     app.add_middleware(Guard, limit=settings.body_limit, refuse=_refuse)
     app.add_middleware(Traced, meters=meters)
-    app.add_middleware(Express, prefix=prefix, state=lambda: getattr(app.state, "controller", None))
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
+    app.take_heartbeats(prefix)
     return app
 
 
 def from_the_environment() -> FastAPI:
     """Make the application that the environment describes: each worker process calls this."""
     logs.configure(os.environ.get("AIWM_LOG_LEVEL", "info"))
-    return create(from_environment())
+    app = create(from_environment())
+    gc.freeze()  # what is loaded by now stays: the collector need not look at it again and again
+    return app
 
 
 def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[FastAPI], Any]:

@@ -156,8 +156,7 @@ def serve(
         access_log=False,
         log_level="warning",
         server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,  # the application does that, where it is needed
         timeout_graceful_shutdown=10,
     )
 
