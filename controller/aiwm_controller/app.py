@@ -33,6 +33,7 @@ from aiwm_controller.limits import AssumeJson, Guard, Limiter, Receive, Scope, S
 from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters, Traced, log
 from aiwm_controller.models import Event, InstallToken
+from aiwm_controller.pace import Pace
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.routes import (
     agents,
@@ -138,6 +139,7 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             clock=clock,
             meters=meters,
             beats=BeatWriter(store_of(database, settings.history), clock, meters),
+            pace=Pace(settings.next_heartbeat),
             installer=Installer(settings.releases),
             times=Times(settings.online_within, settings.late_within),
             connects=Limiter(settings.connects_a_minute, 60),

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ import click
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
-from aiwm_controller import __version__, install, logs, setup
+from aiwm_controller import __version__, claims, install, logs, setup
 from aiwm_controller.errors import Fault
 from aiwm_controller.passwords import LONGEST
 from aiwm_controller.settings import Settings, database_url, from_environment
@@ -143,22 +143,27 @@ def serve(
         raise click.UsageError("several workers need PostgreSQL: SQLite has one writer")
     logs.configure(log_level)
     run(lambda: setup.check(settings))
-    uvicorn.run(
-        "aiwm_controller.app:from_the_environment",
-        factory=True,
-        host=host,
-        port=port,
-        uds=uds,
-        workers=workers,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,  # the application does that, where it is needed
-        timeout_graceful_shutdown=10,
-    )
+    with ExitStack() as held:
+        with told():
+            held.enter_context(claims.claimed(settings.database))
+            if uds is None:
+                claims.check_port(host, port)
+        uvicorn.run(
+            "aiwm_controller.app:from_the_environment",
+            factory=True,
+            host=host,
+            port=port,
+            uds=uds,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,  # the application does that, where it is needed
+            timeout_graceful_shutdown=10,
+        )
 
 
 @main.command()

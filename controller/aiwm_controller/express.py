@@ -121,7 +121,7 @@ class Express:
             beat = beat_of(caller.id, caller.generation, said)
         version = await state.beats.record(beat)
         return b'{"success":true,"acknowledged":true,"nextHeartbeat":%d,"configVersion":%d}' % (
-            state.settings.next_heartbeat,
+            state.pace.next(),
             version,
         )
 

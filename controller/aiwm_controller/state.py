@@ -18,6 +18,7 @@ from aiwm_controller.limits import Limiter
 from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters
 from aiwm_controller.models import Event, Key
+from aiwm_controller.pace import Pace
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.settings import Settings
 from aiwm_controller.tokens import Tokens
@@ -36,6 +37,7 @@ class State:
     clock: Clock
     meters: Meters
     beats: BeatWriter
+    pace: Pace
     installer: Installer
     times: Times
     connects: Limiter

@@ -147,7 +147,7 @@ async def heartbeat(state: Has, bearer: CallingAgent, body: wire.HeartbeatIn) ->
     return {
         "success": True,
         "acknowledged": True,
-        "nextHeartbeat": state.settings.next_heartbeat,
+        "nextHeartbeat": state.pace.next(),
         "configVersion": version,
     }
 
