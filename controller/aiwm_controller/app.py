@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from aiwm_controller import __version__, fleet, logs, mcp_server
 from aiwm_controller.beat_stores import store_of
@@ -42,6 +44,7 @@ from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters, Traced, log
 from aiwm_controller.models import Event, InstallToken
 from aiwm_controller.outbound import Outbound, Reach
+from aiwm_controller.pace import Pace
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.routes import (
     agents,
@@ -79,11 +82,25 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class Controller(FastAPI):
+    """Lets heartbeats by before it, and its middleware, look at a request."""
+
+    def take_heartbeats(self, prefix: str) -> None:
+        """Take heartbeats under `prefix` the short way."""
+        self._express = Express(
+            super().__call__, prefix, lambda: getattr(self.state, "controller", None)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request."""
+        await self._express(scope, receive, send)
+
+
 def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """Make the application; it opens its database when it starts."""
     prefix = settings.path_prefix
     meters = Meters()
-    app = FastAPI(
+    app = Controller(
         title="AIWM controller",
         version=__version__,
         docs_url=f"{prefix}/api-docs",
@@ -112,14 +129,17 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.add_middleware(AssumeJson, forms=forms, passing=passing)
     app.add_middleware(Guard, limit=settings.body_limit, passing=passing, refuse=_refuse)
     app.add_middleware(Traced, meters=meters)
-    app.add_middleware(Express, prefix=prefix, state=lambda: getattr(app.state, "controller", None))
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
+    app.take_heartbeats(prefix)
     return app
 
 
 def from_the_environment() -> FastAPI:
     """Make the application that the environment describes: each worker process calls this."""
     logs.configure(os.environ.get("AIWM_LOG_LEVEL", "info"))
-    return create(from_environment())
+    app = create(from_environment())
+    gc.freeze()  # what is loaded by now stays: the collector need not look at it again and again
+    return app
 
 
 def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[FastAPI], Any]:
@@ -140,6 +160,7 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             clock=clock,
             meters=meters,
             beats=BeatWriter(store_of(database, settings.history), clock, meters),
+            pace=Pace(settings.next_heartbeat),
             installer=Installer(settings.releases),
             times=Times(settings.online_within, settings.late_within),
             connects=Limiter(settings.connects_a_minute, 60),
