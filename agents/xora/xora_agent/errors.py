@@ -51,3 +51,7 @@ class Missing(ControllerError):
 
 class BadAnswer(ControllerError):
     """What came is not what a controller answers."""
+
+
+class PlatformRefused(PlatformError):
+    """What the platform was given is wrong: another try with the same changes nothing."""
