@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -26,22 +27,33 @@ from aiwm_controller.database import Database
 from aiwm_controller.errors import Fault, Unavailable
 from aiwm_controller.express import Express
 from aiwm_controller.install import Installer
-from aiwm_controller.limits import AssumeJson, Guard, Limiter, Receive, Scope, Send
+from aiwm_controller.limits import (
+    AssumeJson,
+    Guard,
+    Limiter,
+    Passing,
+    Receive,
+    Scope,
+    Send,
+)
 from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters, Traced, log
 from aiwm_controller.models import Event, InstallToken
+from aiwm_controller.outbound import Outbound, Reach
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.routes import (
     agents,
     credentials,
     enrollment,
+    inference,
     lifecycle,
     operations,
     people,
     resources,
 )
+from aiwm_controller.sealing import Sealer
 from aiwm_controller.settings import Settings, from_environment
-from aiwm_controller.state import State, signing_key
+from aiwm_controller.state import State, sealing_key, signing_key
 from aiwm_controller.templates import STATIC
 from aiwm_controller.tokens import Tokens
 
@@ -80,7 +92,7 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         responses=_PROBLEMS,
     )
     router = APIRouter(prefix=prefix)
-    for part in (agents, lifecycle, credentials, enrollment, people, operations):
+    for part in (agents, lifecycle, credentials, enrollment, inference, people, operations):
         router.include_router(part.router)
     for kind in resources.KINDS:
         router.include_router(resources.router_of(kind))
@@ -92,8 +104,10 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     for fault in (Fault, RequestValidationError, HTTPException, SQLAlchemyError, OSError):
         app.add_exception_handler(fault, _answered)
     forms = frozenset({f"{prefix}/login", f"{prefix}/logout"})
-    app.add_middleware(AssumeJson, forms=forms)
-    app.add_middleware(Guard, limit=settings.body_limit, refuse=_refuse)
+    asking = re.compile(rf"{re.escape(prefix)}/deployments/[^/]+/inference/")
+    passing = Passing(asking, settings.inference_limit)
+    app.add_middleware(AssumeJson, forms=forms, passing=passing)
+    app.add_middleware(Guard, limit=settings.body_limit, passing=passing, refuse=_refuse)
     app.add_middleware(Traced, meters=meters)
     app.add_middleware(Express, prefix=prefix, state=lambda: getattr(app.state, "controller", None))
     return app
@@ -112,10 +126,13 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
         await database.check_schema()
         async with database.read() as session:
             kept = await signing_key(session, make=False)
+            sealing = await sealing_key(session, make=False)
         state = State(
             settings=settings,
             database=database,
             tokens=Tokens(settings.jwt_secret or kept or ""),
+            sealer=Sealer([key for key in (settings.sealing_key, sealing) if key]),
+            outbound=Outbound(Reach(settings.private_endpoints)),
             hasher=Hasher(),
             clock=clock,
             meters=meters,
@@ -136,6 +153,7 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             await asyncio.gather(sweeper, return_exceptions=True)
             await state.beats.stop()
             state.hasher.close()
+            await state.outbound.close()
             await database.close()
 
     return lifespan

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from aiwm_controller import shapes
+from aiwm_controller import agent_settings, shapes
 from aiwm_controller.models import Agent, Deployment, Instruction, Tool
 
 Json = dict[str, Any]
@@ -82,7 +82,7 @@ def current(found: Configured, endpoints: Endpoints, token: str, seconds: int, b
         "instructionText": shapes.instruction_text(instruction),
         "tools": [shapes.tool_for_agent(tool) for tool in found.tools],
         "agent": {"id": agent.id, "name": agent.name, "orgId": agent.org_id},
-        "settings": shapes.both(agent.settings),
+        "settings": agent_settings.both(agent.settings),
         "configVersion": agent.config_version,
     }
     if found.deployment is not None:
@@ -99,5 +99,5 @@ def legacy(found: Configured, token: str) -> Json:
         "instruction": shapes.instruction_text(instruction),
         "tools": [shapes.tool_for_agent(tool) for tool in found.tools],
         "agent": {"id": agent.id, "name": agent.name, "orgId": agent.org_id},
-        "settings": shapes.nested(agent.settings),
+        "settings": agent_settings.nested(agent.settings),
     }

@@ -76,5 +76,17 @@ class Unavailable(Fault):
         super().__init__(message, hint=hint, headers={"Retry-After": "5"})
 
 
+class BadGateway(Fault):
+    """What stands behind the controller did not answer as it must."""
+
+    status = 502
+
+
+class GatewayTimeout(Fault):
+    """What stands behind the controller did not answer in time."""
+
+    status = 504
+
+
 class SetupError(Fault):
     """The controller can't be started as it was asked to."""

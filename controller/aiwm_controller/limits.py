@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiwm_controller.errors import BadRequest, Fault, TooLarge, TooMany
@@ -58,14 +60,31 @@ class Limiter:
             self._buckets.popitem(last=False)
 
 
+@dataclass(frozen=True)
+class Passing:
+    """Requests whose bodies are passed on as they come, and how large those may be."""
+
+    path: re.Pattern[str]
+    limit: int
+
+    def takes(self, scope: Scope) -> bool:
+        """Say whether a request is such a one."""
+        return self.path.match(scope["path"]) is not None
+
+
 class Guard:
     """Refuses requests that are too large, or that have what no text of ours may have."""
 
     def __init__(
-        self, app: App, limit: int, refuse: Callable[[Fault, Scope, Receive, Send], Awaitable[None]]
+        self,
+        app: App,
+        limit: int,
+        passing: Passing,
+        refuse: Callable[[Fault, Scope, Receive, Send], Awaitable[None]],
     ) -> None:
         self._app = app
         self._limit = limit
+        self._passing = passing
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,14 +106,15 @@ class Guard:
     def _fault(self, scope: Scope) -> Fault | None:
         if b"%00" in scope.get("raw_path", b"") + scope["query_string"] or "\0" in scope["path"]:
             return BadRequest("the address has a NUL in it")
+        limit = self._passing.limit if self._passing.takes(scope) else self._limit
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length[:20]) > self._limit:
-            return TooLarge(f"the body has more than {self._limit} bytes")
+        if not length.isdigit() or int(length[:20]) > limit:
+            return TooLarge(f"the body has more than {limit} bytes")
         return None
 
     async def _body(self, scope: Scope, receive: Receive) -> Receive:
         """Read a body that does not say how large it is, as long as it is not too large."""
-        if b"transfer-encoding" not in dict(scope["headers"]):
+        if b"transfer-encoding" not in dict(scope["headers"]) or self._passing.takes(scope):
             return receive
         parts: list[bytes] = []
         more = True
@@ -123,13 +143,15 @@ class AssumeJson:
     of another site gains nothing by this.
     """
 
-    def __init__(self, app: App, forms: frozenset[str]) -> None:
+    def __init__(self, app: App, forms: frozenset[str], passing: Passing) -> None:
         self._app = app
         self._forms = forms
+        self._passing = passing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at one request."""
-        if scope["type"] == "http" and scope["path"] not in self._forms:
+        ours = scope["type"] == "http" and not self._passing.takes(scope)
+        if ours and scope["path"] not in self._forms:
             kept = [each for each in scope["headers"] if each[0] != b"content-type"]
             said = dict(scope["headers"]).get(b"content-type", b"")
             if said in {b"", b"application/x-www-form-urlencoded"}:

@@ -175,6 +175,8 @@ class Tool(Owned, Base):
     category: Mapped[str] = mapped_column(String(100), default="")
     status: Mapped[str] = mapped_column(String(20), default="active")
     schema: Mapped[Json]
+    endpoint: Mapped[Json | None]
+    sealed_headers: Mapped[bytes | None]
 
 
 class Deployment(Owned, Base):
@@ -187,6 +189,7 @@ class Deployment(Owned, Base):
     model: Mapped[str] = mapped_column(String(200))
     api_endpoint: Mapped[str] = mapped_column(String(2000), default="")
     base_api_endpoint: Mapped[str] = mapped_column(String(2000), default="")
+    sealed_key: Mapped[bytes | None]
     status: Mapped[str] = mapped_column(String(20), default="active")
 
 

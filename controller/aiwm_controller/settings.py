@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from aiwm_controller.errors import SetupError
+from aiwm_controller.outbound import Network, networks
 
 DEFAULT_DATABASE = "sqlite:///aiwm-controller.db"
 _DRIVERS = {
@@ -41,6 +42,10 @@ class Settings:
     download_seconds: int = 900
     connects_a_minute: int = 30
     body_limit: int = 1 << 20
+    inference_limit: int = 32 << 20
+    inference_seconds: int = 600
+    private_endpoints: tuple[Network, ...] = ()
+    sealing_key: str = field(default="", repr=False)
     secure_cookies: bool = True
     trusted_proxies: str = "127.0.0.1"
 
@@ -79,6 +84,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             "download_seconds",
             "connects_a_minute",
             "body_limit",
+            "inference_limit",
+            "inference_seconds",
         )
     }
     if numbers["history"] < 100:
@@ -91,7 +98,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
             given.get("AIWM_DATABASE_URL", DEFAULT_DATABASE),
             given.get("AIWM_DATABASE_PASSWORD", ""),
         ),
-        jwt_secret=_secret(given.get("AIWM_JWT_SECRET", "")),
+        jwt_secret=_secret("AIWM_JWT_SECRET", given.get("AIWM_JWT_SECRET", "")),
+        sealing_key=_secret("AIWM_SEALING_KEY", given.get("AIWM_SEALING_KEY", "")),
+        private_endpoints=_networks(given.get("AIWM_PRIVATE_ENDPOINTS", "")),
         path_prefix=prefix(given.get("AIWM_PATH_PREFIX", "")),
         public_url=_public(given.get("AIWM_PUBLIC_URL", "")),
         releases=Path(given["AIWM_RELEASES"]) if "AIWM_RELEASES" in given else None,
@@ -119,12 +128,19 @@ def _number(given: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _secret(text: str) -> str:
+def _secret(name: str, text: str) -> str:
     if text and len(text.encode()) < 32:
-        raise SetupError(
-            "AIWM_JWT_SECRET is shorter than 32 bytes", hint="make one: openssl rand -hex 32"
-        )
+        raise SetupError(f"{name} is shorter than 32 bytes", hint="make one: openssl rand -hex 32")
     return text
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return networks(text.split(","))
+    except ValueError as error:
+        raise SetupError(
+            f"AIWM_PRIVATE_ENDPOINTS: {error}", hint="such as 10.0.0.0/8,127.0.0.1"
+        ) from error
 
 
 def _public(text: str) -> str:

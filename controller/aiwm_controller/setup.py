@@ -17,7 +17,7 @@ from aiwm_controller.models import Event, Organization, User
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.routes.people import refuse_known, user_bearer
 from aiwm_controller.settings import Settings
-from aiwm_controller.state import signing_key
+from aiwm_controller.state import sealing_key, signing_key
 from aiwm_controller.tokens import Tokens
 
 Json = dict[str, Any]
@@ -51,10 +51,12 @@ async def check(settings: Settings) -> None:
 
 
 async def migrate(settings: Settings) -> None:
-    """Bring the schema up to date."""
+    """Bring the schema up to date, and make the key that stored secrets are sealed by."""
     database = Database(settings.database)
     try:
         await database.upgrade()
+        async with database.write() as session:
+            await sealing_key(session, make=True)
     finally:
         await database.close()
 

@@ -18,11 +18,13 @@ from aiwm_controller.limits import Limiter
 from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters
 from aiwm_controller.models import Event, Key
+from aiwm_controller.outbound import Outbound
 from aiwm_controller.passwords import Hasher
+from aiwm_controller.sealing import Sealer
 from aiwm_controller.settings import Settings
 from aiwm_controller.tokens import Tokens
 
-_SIGNING = "jwt"
+_SIGNING, _SEALING = "jwt", "sealing"
 
 
 @dataclass
@@ -32,6 +34,8 @@ class State:
     settings: Settings
     database: Database
     tokens: Tokens
+    sealer: Sealer
+    outbound: Outbound
     hasher: Hasher
     clock: Clock
     meters: Meters
@@ -63,10 +67,19 @@ def base_of(request: Request) -> str:
 
 async def signing_key(session: AsyncSession, *, make: bool) -> str | None:
     """Give the key for tokens that is kept in the database; `make` one where there is none."""
-    query = select(Key).where(Key.name == _SIGNING).options(undefer(Key.value))
+    return await _kept_key(session, _SIGNING, make=make)
+
+
+async def sealing_key(session: AsyncSession, *, make: bool) -> str | None:
+    """Give the key for stored secrets that is kept in the database; `make` one as above."""
+    return await _kept_key(session, _SEALING, make=make)
+
+
+async def _kept_key(session: AsyncSession, name: str, *, make: bool) -> str | None:
+    query = select(Key).where(Key.name == name).options(undefer(Key.value))
     found = (await session.scalars(query)).one_or_none()
     if found is None and make:
-        found = Key(name=_SIGNING, value=secrets.token_hex(32))
+        found = Key(name=name, value=secrets.token_hex(32))
         session.add(found)
     return found.value if found else None
 

@@ -5,7 +5,6 @@ The claims are those of IAM's TokenData, so that other services can verify them.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
@@ -13,9 +12,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 import jwt
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aiwm_controller.errors import Unauthorized
 
@@ -106,21 +102,3 @@ def new_token(prefix: str) -> str:
 def fingerprint(token: str) -> str:
     """Give what is stored in place of a random token; its 256 bits need no slow hash."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def seal(text: str, token: str) -> bytes:
-    """Encrypt `text` so that it opens by `token` alone."""
-    return _cipher(token).encrypt(text.encode())
-
-
-def unseal(sealed: bytes, token: str) -> str:
-    """Open what was sealed by `token`."""
-    try:
-        return _cipher(token).decrypt(sealed).decode()
-    except InvalidToken as error:
-        raise Unauthorized("the token does not open this") from error
-
-
-def _cipher(token: str) -> Fernet:
-    key = HKDF(SHA256(), 32, salt=None, info=b"aiwm install token").derive(token.encode())
-    return Fernet(base64.urlsafe_b64encode(key))

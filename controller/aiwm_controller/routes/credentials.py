@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from aiwm_controller import configurations, install
 from aiwm_controller.access import AgentId, Editor, Has, Person
+from aiwm_controller.agent_rows import agent_of
 from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aiwm_controller.install import Order
 from aiwm_controller.models import Agent, InstallToken
-from aiwm_controller.routes.agents import agent_of
+from aiwm_controller.sealing import seal, unseal
 from aiwm_controller.state import Note, State, address_of, base_of, state_of, write_note
-from aiwm_controller.tokens import fingerprint, new_secret, new_token, seal, unseal
+from aiwm_controller.tokens import fingerprint, new_secret, new_token
 
 router = APIRouter(prefix="/agents", tags=["credentials"])
 

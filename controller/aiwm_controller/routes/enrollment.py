@@ -10,12 +10,12 @@ from fastapi.responses import PlainTextResponse
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from aiwm_controller import shapes, wire
+from aiwm_controller import agent_settings, shapes, wire
 from aiwm_controller.access import Editor, Has, Person
+from aiwm_controller.agent_rows import add_agent, check_references
 from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aiwm_controller.listing import Pages, count
 from aiwm_controller.models import Agent, EnrollmentToken
-from aiwm_controller.routes.agents import add_agent, check_references
 from aiwm_controller.routes.credentials import SHELL, Issued, handed_out, issue
 from aiwm_controller.state import Note, State, address_of, base_of, write_note
 from aiwm_controller.templates import render
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 @router.post("/enrollment-tokens", status_code=201)
 async def create_token(person: Editor, state: Has, body: wire.EnrollmentIn) -> Json:
     """Make a token for many hosts. It is shown this once."""
-    template = {**body.agent.model_dump(), "settings": shapes.flat(body.agent.settings)}
+    template = {**body.agent.model_dump(), "settings": agent_settings.flat(body.agent.settings)}
     expires = body.expires_at
     if expires is not None:
         expires = _in_future(expires, state.clock())

@@ -8,16 +8,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import undefer
 
-from aiwm_controller import configured, shapes, wire
+from aiwm_controller import agent_settings, configured, wire
 from aiwm_controller.access import AgentId, CallingAgent, Credentials, Has, person_of, token_of
+from aiwm_controller.agent_rows import agent_of, live_agent, still
 from aiwm_controller.clock import text_of
 from aiwm_controller.configured import Endpoints
 from aiwm_controller.errors import Fault, NotFound, Unauthorized
 from aiwm_controller.express import beat_of
 from aiwm_controller.models import Agent, Heartbeat, Presence
-from aiwm_controller.routes.agents import agent_of
 from aiwm_controller.state import Note, State, address_of, base_of, state_of, write_note
 from aiwm_controller.tokens import Bearer
 
@@ -25,20 +24,6 @@ router = APIRouter(prefix="/agents", tags=["agent lifecycle"])
 
 Json = dict[str, Any]
 Shape = Annotated[Literal["current", "legacy"], Query(description="legacy: the guide's own body")]
-
-
-async def live_agent(session: AsyncSession, agent_id: str) -> Agent:
-    """Give an agent with its secret's hash; raises NotFound, and Unauthorized where suspended."""
-    agent = await session.scalar(
-        select(Agent)
-        .where(Agent.id == agent_id, Agent.deleted_at.is_(None))
-        .options(undefer(Agent.secret_hash))
-    )
-    if agent is None:
-        raise NotFound("there is no such agent", hint="check AIWM_AGENT_ID")
-    if agent.status == "suspended":
-        raise Unauthorized("the agent is suspended", hint="ask who runs the controller")
-    return agent
 
 
 def endpoints_of(request: Request) -> Endpoints:
@@ -163,7 +148,7 @@ async def disconnect(
     """Note that an agent goes, and why."""
     reason = body.reason if body else ""
     async with state.database.write() as session:
-        agent = await _still(session, bearer)
+        agent = await still(session, bearer)
         agent.status = "inactive"
         await session.execute(
             update(Presence)
@@ -184,14 +169,6 @@ async def disconnect(
     return {"success": True, "acknowledged": True}
 
 
-async def _still(session: AsyncSession, bearer: Bearer) -> Agent:
-    """Give the agent of a token that still holds."""
-    agent = await live_agent(session, bearer.id)
-    if agent.secret_generation != bearer.generation:
-        raise Unauthorized("the agent's secret was exchanged", hint="connect with the new secret")
-    return agent
-
-
 @router.get("/{id}/config")
 async def config(
     request: Request,
@@ -207,7 +184,7 @@ async def config(
         agent = await _agent_for(session, state, bearer, agent_id)
         found = await configured.load(session, agent)
     if bearer.kind == "user":
-        found.agent.settings = shapes.redacted(found.agent.settings)
+        found.agent.settings = agent_settings.redacted(found.agent.settings)
     if shape == "legacy":
         return configured.legacy(found, "")
     shown = token if bearer.kind == "agent" else "<the agent's token>"
@@ -218,7 +195,7 @@ async def _agent_for(session: AsyncSession, state: State, bearer: Bearer, agent_
     if bearer.kind == "agent":
         if bearer.id != agent_id:
             raise NotFound("there is no such agent")
-        return await _still(session, bearer)
+        return await still(session, bearer)
     agent, _ = await agent_of(session, await person_of(state, bearer), agent_id)
     session.expunge(agent)
     return agent

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Body, Path
 from sqlalchemy import Select, String, cast, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from aiwm_controller import shapes, wire
+from aiwm_controller import secret_fields, shapes, wire
 from aiwm_controller.access import Editor, Has, Person, Viewer
 from aiwm_controller.errors import BadRequest, Conflict, NotFound
 from aiwm_controller.listing import Pages, Search, contains, count
 from aiwm_controller.models import Agent, Deployment, Instruction, Node, Tool
-from aiwm_controller.state import State
+from aiwm_controller.sealing import Sealer
+from aiwm_controller.state import Note, State, write_note
 
 ItemId = Annotated[str, Path(max_length=64)]
 Json = dict[str, Any]
@@ -32,6 +33,8 @@ class Kind:
     shape: Callable[[Any], Json]
     used_by: Callable[[str], Any]
     unique: bool = False
+    columns: Callable[[Json, Any, Sealer], Json] = secret_fields.none
+    nullable: tuple[str, ...] = ()
 
 
 def _using_tool(tool_id: str) -> Any:
@@ -47,7 +50,17 @@ KINDS = (
         shapes.instruction,
         lambda each: Agent.instruction_id == each,
     ),
-    Kind("tool", Tool, wire.ToolIn, wire.ToolChanges, shapes.tool, _using_tool, unique=True),
+    Kind(
+        "tool",
+        Tool,
+        wire.ToolIn,
+        wire.ToolChanges,
+        shapes.tool,
+        _using_tool,
+        unique=True,
+        columns=secret_fields.of_tool,
+        nullable=("endpoint",),
+    ),
     Kind(
         "deployment",
         Deployment,
@@ -55,6 +68,8 @@ KINDS = (
         wire.DeploymentChanges,
         shapes.deployment,
         lambda each: Agent.deployment_id == each,
+        columns=secret_fields.of_deployment,
+        nullable=("api_key",),
     ),
     Kind(
         "node",
@@ -125,6 +140,7 @@ def _creator(kind: Kind) -> Callable[..., Awaitable[Json]]:
 async def _create(kind: Kind, person: Person, state: State, body: wire.Wire) -> Json:
     now = state.clock()
     fields = {name.rstrip("_"): value for name, value in body.model_dump().items()}
+    fields = kind.columns(fields, None, state.sealer)
     async with state.database.write() as session:
         await _refuse_twin(session, kind, person, fields["name"])
         row = kind.model(
@@ -137,7 +153,22 @@ async def _create(kind: Kind, person: Person, state: State, body: wire.Wire) -> 
         )
         session.add(row)
         await session.flush()
+        told = {name: each for name, each in fields.items() if each is not None}
+        _note_secrets(session, state, person, kind, row, told)
         return kind.shape(row)
+
+
+def _note_secrets(
+    session: AsyncSession, state: State, person: Person, kind: Kind, row: Any, fields: Json
+) -> None:
+    """Write into the audit log that a secret of a deployment or a tool was set or removed."""
+    for name in ("sealed_key", "sealed_headers"):
+        if name not in fields:
+            continue
+        did = "set" if fields[name] else "removed"
+        detail: Json = {kind.name: row.id, "name": row.name}
+        what = f"{kind.name}-secret.{did}"
+        write_note(session, state.clock, Note(what, person.org_id, person.email, detail=detail))
 
 
 def _changer(kind: Kind) -> Callable[..., Awaitable[Json]]:
@@ -152,14 +183,16 @@ def _changer(kind: Kind) -> Callable[..., Awaitable[Json]]:
 
 async def _change(kind: Kind, person: Person, state: State, item: str, body: wire.Wire) -> Json:
     fields = given(body)
-    refuse_nulls(fields)
+    refuse_nulls(fields, *kind.nullable)
     async with state.database.write() as session:
         row = await one(session, kind, person, item)
+        fields = kind.columns(fields, row, state.sealer)
         await _refuse_twin(session, kind, person, fields.get("name", row.name), but=row.id)
         for name, value in fields.items():
             setattr(row, name, value)
         row.updated_at, row.updated_by = state.clock(), person.id
         await touch_agents(session, kind.used_by(row.id), org_id=person.org_id)
+        _note_secrets(session, state, person, kind, row, fields)
         await session.flush()
         return kind.shape(row)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from aiwm_controller.fleet import ago
+from aiwm_controller.fleet.rows import ago
 
 from tests.support.aiwm import PASSWORD, Running
 
