@@ -87,7 +87,10 @@ class TelegramApi:
             return _refuse(status, f"fault {status}")
         name = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", method)
         handler = getattr(self, f"_{name}", None)
-        return await handler(parameters) if handler else _refuse(404, "Not Found")
+        answer: web.Response = await handler(parameters) if handler else _refuse(404, "Not Found")
+        # A token may be revoked while it polls.
+        known = request.match_info["token"] in self.tokens
+        return answer if known else _refuse(401, "Unauthorized")
 
     async def _get_me(self, _: Json) -> web.Response:
         return _give(

@@ -216,4 +216,5 @@ def running(home: Path, **env: str) -> Iterator[Agent]:
 
 
 if __name__ == "__main__":
-    main(Kind.CLAUDE_CODE, WritingBrain, makers=_makers)
+    real = "REAL_PLATFORMS" in os.environ
+    main(Kind.CLAUDE_CODE, WritingBrain, makers=None if real else _makers)
