@@ -45,7 +45,7 @@ def run(
     async def told() -> None:
         brain = MultiProvider(state, patience)
         try:
-            await asyncio.wait_for(story(brain), 60)
+            await asyncio.wait_for(story(brain), 300)
         finally:
             await brain.close()
             await brain.close()

@@ -100,7 +100,7 @@ def test_a_rule_allows_what_it_names(tool: str, rules: list[str], may: bool) -> 
     ("chosen", "expected"),
     [
         (mind(), {"ANTHROPIC_API_KEY": KEY.value}),
-        (mind(PROXY), {"ANTHROPIC_AUTH_TOKEN": KEY.value, "ANTHROPIC_BASE_URL": PROXY.base_url}),
+        (mind(PROXY), {"ANTHROPIC_API_KEY": KEY.value, "ANTHROPIC_BASE_URL": PROXY.base_url}),
         (mind(None, oauth_token=Secret("oauth")), {"CLAUDE_CODE_OAUTH_TOKEN": "oauth"}),
         (mind(oauth_token=Secret("oauth")), {"ANTHROPIC_API_KEY": KEY.value}),
         (

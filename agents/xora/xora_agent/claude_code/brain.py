@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 # The gate below sees every call; who would be asked for a permission sees what is left of them.
 warnings.filterwarnings("ignore", category=CanUseToolShadowedWarning)
 _LARGEST_MESSAGE = 32 * 1024 * 1024  # bytes; a tool may give a whole file
-# Each takes some 300 MB while it answers.
+# Each takes some 200 MB while it answers.
 _AT_ONCE = 4
 _ASKED = "The question was sent to the person. End your turn now; the answer comes as a message."
 

@@ -144,12 +144,10 @@ def _credentials(mind: Mind) -> dict[str, str]:
         ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"), ""
     )
     model = mind.model
-    if model and model.key and model.base_url:
-        # A proxy takes a token as such; Anthropic's own API takes a key.
-        found["ANTHROPIC_BASE_URL"] = model.base_url.rstrip("/").removesuffix("/v1")
-        found["ANTHROPIC_AUTH_TOKEN"] = model.key.value
-    elif model and model.key:
+    if model and model.key:
         found["ANTHROPIC_API_KEY"] = model.key.value
+        if model.base_url:
+            found["ANTHROPIC_BASE_URL"] = model.base_url.rstrip("/").removesuffix("/v1")
     elif mind.oauth_token:
         found["CLAUDE_CODE_OAUTH_TOKEN"] = mind.oauth_token.value
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,7 @@ class MultiProvider:
         model = check(mind.model)
         before = self._ready
         toolbox = Toolbox(mind.mcp_servers, mind.allowed_tools)
-        ready = _Ready(mind, model, connect(model, self._open_wires()), toolbox)
+        ready = _Ready(mind, model, await self._connect(model), toolbox)
         if before is None and mind.resume:
             self._conversations = await asyncio.to_thread(self._shelf.load)
         self._ready = ready
@@ -76,13 +76,15 @@ class MultiProvider:
 
     async def renew(self, servers: tuple[McpServer, ...], model: Model | None) -> None:
         """Take renewed tokens: tools have them at once, the model from the next question on."""
-        if self._ready is None:
+        ready = self._ready
+        if ready is None:
             return
-        self._ready.toolbox.renew(servers)
-        if model is not None:
-            checked = check(model)
-            asked = connect(checked, self._open_wires())
-            self._ready = _Ready(self._ready.mind, checked, asked, self._ready.toolbox)
+        ready.toolbox.renew(servers)
+        if model is None:
+            return
+        asked = await self._connect(check(model))
+        if self._ready is ready:  # and neither closed nor configured anew meanwhile
+            self._ready = replace(ready, model=model, asked=asked)
 
     async def answer(self, question: Question) -> AsyncIterator[str]:
         """Give the answer in pieces. A question that fails leaves the conversation as it was."""
@@ -148,10 +150,11 @@ class MultiProvider:
             settings["top_p"] = mind.top_p
         return settings
 
-    def _open_wires(self) -> Wires:
+    async def _connect(self, model: Model) -> Asked:
         if self._wires is None:
             self._wires = open_wires()
-        return self._wires
+        # A provider's client takes a second to import, and heartbeats can't wait.
+        return await asyncio.to_thread(connect, model, self._wires)
 
     def _save(self, conversation: Conversation) -> None:
         # One that was forgotten while it was answered must not come back.
