@@ -170,7 +170,12 @@ class Agent:
         for problem in new.problems:
             log.error("a part of the configuration is left out", why=problem)
         before = self._wanted
-        note = await self._think(new.mind)
+        try:
+            note = await self._think(new.mind)
+        except XoraError:
+            if self._mind is None:  # people can ask /status why, and /reload
+                self._platforms.want(new.platforms)
+            raise
         self._wanted = new
         reconnected = self._platforms.want(new.platforms)
         notes = [note] if note else []
