@@ -1,12 +1,14 @@
 """The agent as a process, with a brain that writes down what it is told, and rooms on a socket.
 
-Run as a program, it is the agent: the client, its signals and its files are the real ones.
+Run as a program, it is the agent: the client, its signals and its files are the real ones. With
+TEST_BRAIN=multi-provider, so is its brain.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from xora_agent.brain import McpServer, Mind, Model, Question
+from xora_agent.brain import Brain, McpServer, Mind, Model, Question
 from xora_agent.cli import main
 from xora_agent.configuration import Kind
 from xora_agent.errors import SettingError
@@ -215,5 +217,14 @@ def running(home: Path, **env: str) -> Iterator[Agent]:
             process.wait()
 
 
+def _multi_provider(home: Path) -> Brain:
+    # The other brain's process starts in a fifth of the time without it.
+    module = importlib.import_module("xora_agent.multi_provider.brain")
+    brain: Brain = module.MultiProvider(home / "workspace")
+    return brain
+
+
 if __name__ == "__main__":
+    if os.environ.get("TEST_BRAIN") == "multi-provider":
+        main(Kind.MULTI_PROVIDER, _multi_provider, makers=_makers)
     main(Kind.CLAUDE_CODE, WritingBrain, makers=_makers)
