@@ -30,7 +30,7 @@ def test_a_question_is_answered_and_the_model_switched(
     second = deployment(managed, "anthropic", "claude-x", model.url)
     managed.make(deploymentId=first, settings={"discord_token": "a-token"})
     with running(managed.home, TEST_BRAIN="multi-provider") as agent:
-        agent.until(lambda: agent.health()[0] == 200, "healthy", 60)
+        agent.until(lambda: agent.health()[0] == 200, "healthy")
         agent.until((managed.home / "discord.sock").exists, "discord")
         assert "hello" in agent.say("hello")
         sent = model.asked[-1]

@@ -164,7 +164,7 @@ class Agent:
         found = [line for line in text.splitlines() if line.startswith(f"{name} ")]
         return float(found[0].split()[1])
 
-    def until(self, holds: Callable[[], object], what: str, seconds: float = 20) -> None:
+    def until(self, holds: Callable[[], object], what: str, seconds: float = 60) -> None:
         """Wait until something holds; the log is shown where it never does."""
         end = time.monotonic() + seconds
         while not holds():
@@ -175,7 +175,7 @@ class Agent:
     def say(self, text: str, name: str = "discord") -> str:
         """Write into a room, and give the answer."""
         with socket.socket(socket.AF_UNIX) as room:
-            room.settimeout(15)
+            room.settimeout(60)
             room.connect(str(self.home / f"{name}.sock"))
             room.sendall(text.encode() + b"\n")
             answer: str = json.loads(room.makefile().readline())
@@ -186,7 +186,7 @@ class Agent:
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.send(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @contextmanager
