@@ -225,6 +225,7 @@ def _multi_provider(home: Path) -> Brain:
 
 
 if __name__ == "__main__":
+    makers = None if "REAL_PLATFORMS" in os.environ else _makers
     if os.environ.get("TEST_BRAIN") == "multi-provider":
-        main(Kind.MULTI_PROVIDER, _multi_provider, makers=_makers)
-    main(Kind.CLAUDE_CODE, WritingBrain, makers=_makers)
+        main(Kind.MULTI_PROVIDER, _multi_provider, makers=makers)
+    main(Kind.CLAUDE_CODE, WritingBrain, makers=makers)
