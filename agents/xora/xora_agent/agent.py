@@ -17,13 +17,14 @@ from xora_agent.environment import Environment, read_text
 from xora_agent.errors import FileError, SettingError, XoraError
 from xora_agent.guard import bounded, guarded
 from xora_agent.health import Health
-from xora_agent.link import Applied, Link, Ways
+from xora_agent.link import Link
 from xora_agent.logs import Scrubber, log, told
 from xora_agent.meters import Activity, Meters
 from xora_agent.own import Account, Own, own
 from xora_agent.platforms import Maker, Platforms
 from xora_agent.report import Facts
 from xora_agent.secret import Secret
+from xora_agent.ways import Applied, Ways
 from xora_agent.wire import Configuration
 
 INSTRUCTION = "instruction.md"
@@ -170,7 +171,12 @@ class Agent:
         for problem in new.problems:
             log.error("a part of the configuration is left out", why=problem)
         before = self._wanted
-        note = await self._think(new.mind)
+        try:
+            note = await self._think(new.mind)
+        except XoraError:
+            if self._mind is None:  # people can ask /status why, and /reload
+                self._platforms.want(new.platforms)
+            raise
         self._wanted = new
         reconnected = self._platforms.want(new.platforms)
         notes = [note] if note else []
@@ -192,7 +198,6 @@ class Agent:
             note = await guarded(brain.configure(mind), "configuring the brain")
         self._mind = mind
         if note:
-            log.info(note)
             await self._chat.announce(note)
         return note
 

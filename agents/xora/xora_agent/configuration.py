@@ -182,7 +182,8 @@ def _deployed(sources: Sources, deployment: Deployment) -> Model:
 
 
 def _key(sources: Sources, provider: str) -> Secret | None:
-    return _secret(sources.env.get(_KEYS.get(provider, "OPENAI_API_KEY"), "").strip())
+    """Give a provider's key of the environment; an unknown one gets nobody else's."""
+    return _secret(sources.env.get(_KEYS.get(provider, ""), "").strip())
 
 
 def _tools(sources: Sources) -> tuple[str, ...]:

@@ -4,62 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from enum import Enum
-from typing import Any
 
-from xora_agent.controller import Controller
 from xora_agent.errors import ControllerError, Missing, Refused, Unreachable, XoraError
 from xora_agent.guard import end, within
 from xora_agent.logs import log, told
-from xora_agent.meters import Meters
-from xora_agent.own import Account, Times
 from xora_agent.reach import Reach
 from xora_agent.secret import Secret
+from xora_agent.ways import Applied, State, Ways
 from xora_agent.wire import Configuration, Connection
 
 _SOONEST_REFRESH = 5.0
 _SHORTEST_INTERVAL = 1.0
 _GOODBYE = 3.0
-
-
-class State(Enum):
-    """How the agent stands with its controller."""
-
-    OFF = "off"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    UNREACHABLE = "unreachable"
-    FALLBACK = "fallback"
-    REMOVED = "removed"
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What became of a configuration: whether it changed anything, and what people should know."""
-
-    changed: bool
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Ways:
-    """What a link does its work through.
-
-    `account` gives who the agent is now, `apply` takes a configuration (None: local files alone),
-    `beat` gives the body of a heartbeat without what the link knows itself.
-    """
-
-    account: Callable[[], Account]
-    open: Callable[[Account], Controller]
-    apply: Callable[[Configuration | None, Secret | None], Awaitable[Applied]]
-    beat: Callable[[], Mapping[str, Any]]
-    meters: Meters
-    times: Times
-    spread: Callable[[float, float], float] = random.uniform
 
 
 @dataclass

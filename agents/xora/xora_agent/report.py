@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xora_agent.brain import Mind
-from xora_agent.link import Link, State
+from xora_agent.link import Link
+from xora_agent.ways import State
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("controller")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIWM_NEXT_HEARTBEAT", "1")
+        patch.setenv("AIWM_PRIVATE_ENDPOINTS", "127.0.0.0/8")
         with serving(f"sqlite:///{folder}/controller.db", folder / "log") as found:
             yield found
 

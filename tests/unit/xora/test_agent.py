@@ -98,8 +98,16 @@ def test_the_six_counters(tmp_path: Path) -> None:
 
 def test_a_brain_that_takes_no_mind_is_told(tmp_path: Path) -> None:
     async def test(agent: Agent, brain: FakeBrain, get: Get) -> None:
-        found = await until(get, 503, "failing")
+        while "connected" not in str(found := (await get("/health"))[1]):
+            await asyncio.sleep(0.005)
+        assert found["status"] == "failing"
         assert found["brain"]["error"] == "the provider unknown is not known"
+        assert found["platforms"] == {"discord": {"state": "connected"}}
+        room = FakeRoom()
+        await agent._chat.receive(room, "a", "hello")
+        await agent._chat.receive(room, "a", "/status")
+        assert room.said[0] == "I can't answer yet; /status says why."
+        assert "the provider unknown is not known" in room.said[1]
         (tmp_path / ".env").write_text("VERCEL_MODEL=m\nVERCEL_PROVIDER=openai\n")
         assert (await agent.reload()).changed
         found = await until(get, 200, "ok")
@@ -112,7 +120,7 @@ def test_a_brain_that_takes_no_mind_is_told(tmp_path: Path) -> None:
         assert found["brain"]["model"] == "openai/m"
         assert found["brain"]["error"] == "the provider unknown is not known"
 
-    play(tmp_path, test, env="VERCEL_PROVIDER=unknown\nVERCEL_MODEL=m\n")
+    play(tmp_path, test, env="VERCEL_PROVIDER=unknown\nVERCEL_MODEL=m\nDISCORD_TOKEN=a\n")
 
 
 def test_where_no_platform_connects_nobody_is_answered(tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ def test_without_a_deployment_the_other_agent_goes_by_its_environment() -> None:
     assert (mind.temperature, mind.top_p, mind.max_tokens) == (0, 0.5, None)
 
 
+def test_no_provider_gets_the_key_of_another() -> None:
+    keys = {"OPENAI_API_KEY": "1", "ANTHROPIC_API_KEY": "2", "GROQ_API_KEY": "3"}
+    url = "http://127.0.0.1:1/v1"
+    env = {**keys, "VERCEL_PROVIDER": "local", "VERCEL_MODEL": "m", "VERCEL_BASE_URL": url}
+    assert wanted(sources(Kind.MULTI_PROVIDER, env=env)).mind.model == Model("local", "m", url)
+    deployment = {"provider": "elsewhere", "model": "m", "apiEndpoint": "https://elsewhere"}
+    model = wanted(sources(env=keys, told=told(deployment=deployment), token=TOKEN)).mind.model
+    assert model == Model("elsewhere", "m", "https://elsewhere")
+
+
 TOOLS = [
     {"name": "Read", "type": "builtin"},
     {"name": "Rm", "type": "builtin"},

@@ -10,10 +10,11 @@ from typing import Any, cast
 import pytest
 from xora_agent.controller import Controller
 from xora_agent.errors import ControllerError, Missing, Refused, SettingError, Unreachable
-from xora_agent.link import Applied, Link, State, Ways
+from xora_agent.link import Link
 from xora_agent.meters import Meters
 from xora_agent.own import Account, Times
 from xora_agent.secret import Secret
+from xora_agent.ways import Applied, State, Ways
 from xora_agent.wire import Acknowledged, Configuration, Connection
 
 GONE = Unreachable("gone")
