@@ -305,8 +305,22 @@ def test_history_has_a_bound(running: Running) -> None:
         running.watch.later(seconds=1)
         body = {"status": "online", "version": f"1.0.{number}"}
         caller.ok("POST", f"/agents/{agent['id']}/heartbeat", body)
-    beats = running.owner.ok("GET", f"/agents/{agent['id']}/history")["heartbeats"]
+    path = f"/agents/{agent['id']}/history"
+    beats = running.owner.ok("GET", f"{path}?limit=500")["heartbeats"]
     assert [each["version"] for each in beats] == [f"1.0.{n}" for n in range(129, 9, -1)]
+    second = running.owner.ok("GET", f"{path}?page=2&limit=50")
+    assert [each["version"] for each in second["heartbeats"]] == [
+        f"1.0.{n}" for n in range(79, 29, -1)
+    ]
+    assert second["events"] == []
+    assert second["pagination"] == {
+        "page": 2,
+        "limit": 50,
+        "totalHeartbeats": 120,
+        "totalEvents": 2,
+    }
+    assert len(running.owner.ok("GET", path)["heartbeats"]) == 100
+    assert running.owner.status("GET", f"{path}?limit=501") == 422
 
 
 def test_agentctl_asks_with_the_secret(running: Running) -> None:
