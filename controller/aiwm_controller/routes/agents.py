@@ -122,11 +122,12 @@ async def change_agent(
     async with state.database.write() as session:
         agent, presence = await agent_of(session, person, agent_id)
         keep_type(agent, fields.pop("type", agent.type))
+        was_suspended = agent.status == "suspended"
         await check_references(session, person.org_id, fields)
         await apply(session, agent, fields)
         agent.updated_at, agent.updated_by = state.clock(), person.id
-        if fields.get("status") == "suspended":
-            kind = "agent.suspended"
+        if (agent.status == "suspended") != was_suspended:
+            kind = "agent.resumed" if was_suspended else "agent.suspended"
             write_note(session, state.clock, Note(kind, person.org_id, person.email, agent.id))
         await session.flush()
         return shaped(state, agent, presence)
