@@ -97,19 +97,35 @@ def manylinux_tags(platform: str) -> Sequence[str]:
     return [*(f"manylinux_2_{minor}_{machine}" for minor in minors), f"manylinux2014_{machine}"]
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What is to be locked: files of requirements, with `extras` of those that are projects.
+
+    `local` are names of packages that are built here, and so have no place in the lock.
+    """
+
+    files: tuple[Path, ...]
+    extras: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
+
+
 def uv_compile(
-    python: str, source: Path, lock: Path, *, minimum: str, upgrade: bool = False
+    python: str, needs: Needs, lock: Path, *, minimum: str, upgrade: bool = False
 ) -> Command:
-    """Lock the requirements in `source` into `lock`, for every CPython from `minimum` on."""
+    """Lock what is needed into `lock`, for every CPython from `minimum` on."""
     return Command(
         (
             *(python, "-m", "uv", "pip", "compile", "--universal", "--generate-hashes"),
             *("--python-version", minimum, "--no-header", "--no-annotate", "--quiet"),
             *("--no-emit-index-url", "--no-emit-find-links"),
+            *(f"--extra={extra}" for extra in needs.extras),
+            *(f"--no-emit-package={name}" for name in needs.local),
             *(["--upgrade"] if upgrade else []),
-            *("--output-file", str(lock), str(source)),
+            *("--output-file", str(lock), *map(str, needs.files)),
         ),
         why="lock the Python packages",
+        # It asks this Python alone; uv would fetch another, which locking has no need of.
+        environment={"UV_PYTHON_DOWNLOADS": "never"},
     )
 
 

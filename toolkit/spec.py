@@ -33,8 +33,9 @@ PATTERNS = {
     r"^[1-9][0-9]*[KMG]$": "an amount of memory, as in 512M or 1G",
     r"^https?://[^\s]+$": "a URL, as in http://127.0.0.1:8080/health",
     r"^[\w.-]+:[0-9]{1,5}$": "HOST:PORT, as in 127.0.0.1:8080",
+    r"^[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?$": "the name of an extra, as in web",
 }
-NAME, VERSION, EXACT_VERSION, VARIABLE, USER, MEMORY, URL, ADDRESS = PATTERNS
+NAME, VERSION, EXACT_VERSION, VARIABLE, USER, MEMORY, URL, ADDRESS, EXTRA = PATTERNS
 PATTERNS |= SANDBOX_PATTERNS
 
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -45,6 +46,7 @@ User = Annotated[str, StringConstraints(pattern=USER)]
 Memory = Annotated[str, StringConstraints(pattern=MEMORY)]
 Url = Annotated[str, StringConstraints(pattern=URL)]
 Address = Annotated[str, StringConstraints(pattern=ADDRESS)]
+Extra = Annotated[str, StringConstraints(pattern=EXTRA)]
 Argv = Annotated[list[str], Field(min_length=1)]
 
 # The names of roles that sign for something else than an agent.
@@ -74,6 +76,12 @@ class Build(Model):
     exclude: list[str] = Field(default=[], description="patterns of files to leave out again")
     install_scripts: bool = Field(
         default=False, description="let npm packages run their own install scripts"
+    )
+    extras: list[Extra] = Field(
+        default=[], description="optional dependencies of a Python folder that it runs with"
+    )
+    local: list[str] = Field(
+        default=[], description="folders of the project whose Python packages the source needs"
     )
     allow_secrets: list[str] = Field(
         default=[], description="paths that look like secrets and are none, such as test keys"
@@ -287,6 +295,9 @@ class AgentSpec(Model):
         wanted = kinds.get(self.source.partition(":")[0])
         if wanted and wanted != self.runtime.kind:
             raise ValueError(f'runtime.kind = "{wanted}" for the source {self.source}')
+        folder_of_python = self.runtime.kind == "python" and wanted is None
+        if (self.build.extras or self.build.local) and not folder_of_python:
+            raise ValueError("build.extras and build.local with a folder in Python alone")
         if self.service.user and "pm2" in self.service.managers:
             raise ValueError("no service.user together with pm2, which runs as who installs")
         others = sorted({*self.service.managers} - {*LOADERS})

@@ -24,6 +24,7 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.file = url.database or ""  # SQLite's
         options: dict[str, Any] = {"pool_pre_ping": True}
         if self.is_sqlite:
             options = {"connect_args": {"timeout": 30}}
@@ -31,9 +32,9 @@ class Database:
             options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10}
         self.engine = create_async_engine(url, **options)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()  # who writes into SQLite holds it
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "connect", _prepared)
             event.listen(self.engine.sync_engine, "begin", _begin)
 
     @asynccontextmanager
@@ -49,7 +50,7 @@ class Database:
             async with self._sessions.begin() as session:
                 yield session
             return
-        async with self._turn, self._sessions() as session:
+        async with self.turn, self._sessions() as session:
             await session.connection(execution_options={"writes": True})
             yield session
             await session.commit()
@@ -61,27 +62,41 @@ class Database:
     async def upgrade(self) -> None:
         """Bring the schema to what this version of the controller needs."""
         async with self.engine.connect() as connection:
+            found = await connection.run_sync(_revision)
+            if found not in _revisions():
+                return  # of a newer version, which only added to it
             await connection.run_sync(_upgrade)
             await connection.commit()
 
     async def check_schema(self) -> None:
-        """Raise SetupError where the schema is not the one that this version needs."""
+        """Raise SetupError where the schema lacks something that this version needs.
+
+        A newer version's will do: migrations only add, so that the version before runs on after
+        an upgrade that was taken back.
+        """
         async with self.engine.connect() as connection:
             found = await connection.run_sync(_revision)
         head = ScriptDirectory.from_config(_config()).get_current_head()
-        if found != head:
+        # Revisions are numbers of one length.
+        if found is None or head is None or found < head:
             raise SetupError(
                 f"the database has the schema {found or 'of nothing'}, and {head} is needed",
                 hint="run `aiwm-controller init` for a new database, `migrate` for an older one",
             )
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
+def _prepared(connection: Any, _: object) -> None:
+    prepare_sqlite(connection)
+
+
+def prepare_sqlite(connection: Any) -> None:
+    """Set a new connection up: what it commits outlives a power cut."""
     connection.isolation_level = None  # the driver begins nothing by itself: see _begin
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged outlives a power cut
     cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA journal_size_limit=67108864")  # else the WAL keeps its largest size
     cursor.close()
 
 
@@ -101,6 +116,11 @@ def _upgrade(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _revisions() -> set[str | None]:
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return {None, *(script.revision for script in scripts)}
 
 
 def _revision(connection: Connection) -> str | None:

@@ -56,16 +56,23 @@ class Installer:
         except ToolkitError as error:
             raise Conflict(
                 f"no install script can be made for {order.release}: {error.message}",
-                hint=f"{error.why}; {error.hint}".strip("; "),
+                hint=self._mend(error),
             ) from error
+
+    def _mend(self, error: ToolkitError) -> str:
+        if not (self._folder / "root.json").is_file():
+            return "put the store's root.json into the folder that AIWM_RELEASES names"
+        return f"{error.why}; {error.hint}".strip("; ")
 
     @property
     def _dist(self) -> Path:
         return self._folder / "dist"
 
     def _spec(self, name: str) -> AgentSpec:
-        file = self._folder / f"{name}.toml"
-        if not file.is_file():
+        places = (self._folder, data_folder("release"))
+        files = [place / f"{name}.toml" for place in places]
+        file = next((file for file in files if file.is_file()), None)
+        if file is None:
             raise Conflict(
                 f"this controller has no release {name}",
                 hint=f"put {name}.toml and the store's root.json into the folder that "

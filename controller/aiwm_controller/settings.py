@@ -31,6 +31,7 @@ class Settings:
     path_prefix: str = ""
     public_url: str = ""
     releases: Path | None = None
+    migrate: bool = False
     mcp_name: str = "cbm-tools"
     mcp_url: str = ""
     online_within: int = 90
@@ -103,6 +104,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         path_prefix=prefix(given.get("AIWM_PATH_PREFIX", "")),
         public_url=_public(given.get("AIWM_PUBLIC_URL", "")),
         releases=Path(given["AIWM_RELEASES"]) if "AIWM_RELEASES" in given else None,
+        migrate=given.get("AIWM_MIGRATE", "false").lower() == "true",
         mcp_name=given.get("AIWM_MCP_NAME", default.mcp_name),
         mcp_url=_public(given.get("AIWM_MCP_URL", "")),
         secure_cookies=given.get("AIWM_SECURE_COOKIES", "true").lower() != "false",

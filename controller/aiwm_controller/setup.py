@@ -35,7 +35,14 @@ async def _writing(settings: Settings) -> AsyncIterator[AsyncSession]:
 
 
 async def check(settings: Settings) -> None:
-    """Raise SetupError where the database is not ready to serve from."""
+    """Raise SetupError where the database is not ready to serve from.
+
+    With `settings.migrate` it is made ready first: the schema, and the key that tokens need.
+    """
+    if settings.migrate:
+        await migrate(settings)
+        async with _writing(settings) as session:
+            await signing_key(session, make=True)
     async with _writing(settings) as session:
         if not settings.jwt_secret and await signing_key(session, make=False) is None:
             raise SetupError(

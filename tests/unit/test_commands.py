@@ -7,6 +7,7 @@ import pytest
 from toolkit import commands
 
 NPM = ("npm",)
+NEEDS = commands.Needs((Path("in"),))
 
 
 def test_npm_ci_installs_for_another_platform_from_the_lock() -> None:
@@ -56,7 +57,7 @@ def test_wheels_fit_the_oldest_supported_host(platform: str, oldest: str) -> Non
 
 
 def test_uv_locks_without_addresses_and_paths() -> None:
-    argv = commands.uv_compile("/py", Path("in"), Path("lock"), minimum="3.10").argv
+    argv = commands.uv_compile("/py", NEEDS, Path("lock"), minimum="3.10").argv
     assert argv[:5] == ("/py", "-m", "uv", "pip", "compile")
     assert {
         *("--universal", "--generate-hashes", "--no-header", "--no-annotate"),
@@ -66,8 +67,15 @@ def test_uv_locks_without_addresses_and_paths() -> None:
     assert "--upgrade" not in argv
 
 
+def test_uv_takes_extras_and_leaves_out_what_is_built_here() -> None:
+    needs = commands.Needs((Path("a"), Path("b")), extras=("web",), local=("helper",))
+    argv = commands.uv_compile("/py", needs, Path("lock"), minimum="3.10").argv
+    assert {"--extra=web", "--no-emit-package=helper"} < set(argv)
+    assert argv[-3:] == ("lock", "a", "b")
+
+
 def test_uv_upgrades_when_asked() -> None:
-    command = commands.uv_compile("/py", Path("in"), Path("lock"), minimum="3.10", upgrade=True)
+    command = commands.uv_compile("/py", NEEDS, Path("lock"), minimum="3.10", upgrade=True)
     assert "--upgrade" in command.argv
 
 
@@ -85,7 +93,7 @@ def test_no_command_names_a_registry() -> None:
         commands.pip_download(
             "/py", Path("r"), Path("o"), interpreter="3.10", platform="linux-x64"
         ),
-        commands.uv_compile("/py", Path("in"), Path("lock"), minimum="3.10"),
+        commands.uv_compile("/py", NEEDS, Path("lock"), minimum="3.10"),
     ]
     assert not [word for command in made for word in command.argv if "://" in word]
 

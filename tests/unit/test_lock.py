@@ -106,6 +106,50 @@ def test_plain_files_need_no_lock(project: Path) -> None:
     assert run(project, source="app", version="1", runtime={"kind": "none"}) == []
 
 
+def python_project(folder: Path, name: str, *needs: str, **extras: list[str]) -> None:
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        f"""[project]
+name = "{name}"
+version = "1.0.0"
+requires-python = ">=3.10"
+dependencies = {list(needs)}
+[project.optional-dependencies]
+{"".join(f"{extra} = {value}" for extra, value in extras.items())}
+[build-system]
+requires = []
+""",
+        "utf-8",
+    )
+
+
+def test_packages_of_the_project_are_found_there_and_have_no_place_in_the_lock(
+    project: Path,
+) -> None:
+    python_project(project / "app", "app", "one-of-ours", more=["another-of-ours"])
+    python_project(project / "one", "one-of-ours")
+    python_project(project / "other", "another-of-ours")
+    build = {"extras": ["more"], "local": ["one", "other"]}
+    made = run(project, source="app", version="1", runtime={"kind": "python"}, build=build)
+    texts = {file.path.name: file.path.read_text("utf-8") for file in made}
+    assert set(texts) == {"requirements.txt", "build-requirements.txt"}
+    assert [line for text in texts.values() for line in text.splitlines() if line[0] != "#"] == []
+
+
+def test_a_local_folder_that_is_no_project(project: Path) -> None:
+    python_project(project / "app", "app")
+    (project / "one").mkdir()
+    (project / "one" / "pyproject.toml").write_text("", "utf-8")
+    with pytest.raises(BuildError, match="names no project"):
+        run(
+            project,
+            source="app",
+            version="1",
+            runtime={"kind": "python"},
+            build={"local": ["one"]},
+        )
+
+
 def test_addresses_go_and_links_of_workspaces_stay() -> None:
     text = json.dumps(
         {

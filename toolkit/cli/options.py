@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,6 +38,16 @@ root = click.option(
     " toolkit.toml has [trust]]",
 )
 channel = click.option("--channel", default="", help="Install what this channel has; needs a root.")
+
+
+def known_channel(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """Give the name of a channel, or say what one looks like."""
+    from toolkit.spec import NAME
+
+    del context, parameter
+    if value is not None and not re.match(NAME, value):
+        raise click.BadParameter("lower-case letters, digits and hyphens, as in stable")
+    return value
 
 
 def load_agent(name: str, project: Path) -> AgentSpec:

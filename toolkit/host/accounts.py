@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import dataclass
-from pathlib import Path
 
-from toolkit.host.commands import run
 from toolkit.host.errors import UsageError
 
 
@@ -36,19 +34,6 @@ def existing_account(name: str) -> Account:
     if account is None:
         raise UsageError(f"there is no user {name!r} on this host", hint="name one with --user")
     return account
-
-
-def create_account(name: str, home: Path) -> Account:
-    """Create a system user that can't log in, with a group of its own."""
-    options = ["--system", "--user-group", "--no-create-home", "--home-dir", str(home)]
-    run(["useradd", *options, "--shell", "/usr/sbin/nologin", name])
-    return existing_account(name)
-
-
-def remove_account(name: str) -> None:
-    """Remove a user that `create_account` made."""
-    if find_account(name) is not None:
-        run(["userdel", name])
 
 
 def this_account() -> Account:

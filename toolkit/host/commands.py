@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from toolkit.host.accounts import Account
 from toolkit.host.errors import CommandFailed
 from toolkit.host.release import SYSTEM_PATH
-
-if TYPE_CHECKING:
-    from toolkit.host.accounts import Account
 
 LAST_LINES = 15
 

@@ -9,13 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from toolkit.host.accounts import (
-    Account,
-    create_account,
-    existing_account,
-    find_account,
-    this_account,
-)
+from toolkit.host.accounts import Account, existing_account, find_account, this_account
 from toolkit.host.activate import Activation
 from toolkit.host.ending import Settling, settle
 from toolkit.host.errors import FailedBefore, UsageError
@@ -34,6 +28,7 @@ from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
 from toolkit.host.trial import read_trial
 from toolkit.host.upgrade import Change, try_out
+from toolkit.host.useradd import create_account
 
 
 def install(request: Request, say: Say, now: Callable[[], str]) -> tuple[str, ...]:

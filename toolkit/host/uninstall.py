@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from toolkit.host.accounts import existing_account, remove_account
+from toolkit.host.accounts import existing_account
 from toolkit.host.errors import NotPermitted, UsageError
 from toolkit.host.files import remove_tree, unfinished
 from toolkit.host.follow import standing, take_away
@@ -19,6 +19,7 @@ from toolkit.host.request import Say
 from toolkit.host.state import State, read_state, write_state
 from toolkit.host.steps import perform
 from toolkit.host.trial import read_trial
+from toolkit.host.useradd import remove_account
 
 
 def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bool) -> None:

@@ -40,11 +40,21 @@ def gather(job: Job) -> Tree:
 
 def source_folder(job: Job) -> Path:
     """Find the folder that the agent's source names; raises NotFoundError."""
-    folder = job.project / job.spec.source
+    return _existing(job, job.spec.source, f'source = "{job.spec.source}"')
+
+
+def local_folders(job: Job) -> Iterator[Path]:
+    """Find the folders of packages that the source needs; raises NotFoundError."""
+    for name in job.spec.build.local:
+        yield _existing(job, name, f'build.local with "{name}"')
+
+
+def _existing(job: Job, name: str, said: str) -> Path:
+    folder = job.project / name
     if not folder.is_dir():
         raise NotFoundError(
             f"there is no source folder {folder}",
-            why=f'release/{job.spec.name}.toml has source = "{job.spec.source}"',
+            why=f"release/{job.spec.name}.toml has {said}",
             hint="the path is relative to the folder that holds release/",
         )
     return folder.resolve()
@@ -54,7 +64,7 @@ def build_copy(job: Job) -> Copy:
     """Copy the source folder, run the build commands there, and pick the agent's files."""
     folder = job.work / "source"
     skip = skipped(job)
-    _copy(source_folder(job), folder, skip)
+    copy_folder(source_folder(job), folder, skip)
     for argv in job.spec.build.commands:
         job.progress.start(f"running {argv[0]}")
         environment = {**reproducible(job.epoch), "TOOLKIT_PLATFORM": job.platform}
@@ -69,7 +79,7 @@ def skipped(job: Job) -> Skip:
     return lambda found: found.name in SKIPPED or found.file in outputs
 
 
-def _copy(source: Path, destination: Path, skip: Skip) -> None:
+def copy_folder(source: Path, destination: Path, skip: Skip) -> None:
     """Copy files with their content and whether they can be run, and nothing else of them."""
     destination.mkdir()
     for found in walk(source, skip=skip):

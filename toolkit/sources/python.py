@@ -24,18 +24,18 @@ from packaging.version import Version
 
 from toolkit import lock_files
 from toolkit.archive import Entry, text_entry
-from toolkit.commands import MACHINE, Command, pip_download, reproducible, uv_build_wheel
+from toolkit.commands import MACHINE, pip_download
 from toolkit.errors import BuildError
 from toolkit.host.release import WHEELS
 from toolkit.process import CommandFailedError, run
 from toolkit.requirements import Pin, parse_lock, requirements_text, select
 from toolkit.sources.folder import build_copy
+from toolkit.sources.own_wheels import PURE, build_wheels
 from toolkit.sources.stored_wheels import store
 from toolkit.sources.wheel_packages import packages_of
 from toolkit.spec import PYPI_SOURCE, PythonRuntime
 from toolkit.tree import Job, Tree, entry
 
-_PURE = "-none-any.whl"
 # Changes with what `_download` does, so that what an older toolkit kept is not taken.
 _RECIPE = "1"
 _NO_WHEEL = re.compile(r"No matching distribution found for ([\w.-]+)==([^\s;]+)")
@@ -43,28 +43,27 @@ _NO_WHEEL = re.compile(r"No matching distribution found for ([\w.-]+)==([^\s;]+)
 
 @dataclass(frozen=True)
 class _Project:
-    """What an agent needs (`pins`), and for a folder its own `wheel` and other `files`."""
+    """What an agent needs (`pins`), and for a folder `wheels` that were built and other `files`."""
 
     pins: Sequence[Pin]
-    wheel: Path | None = None
+    wheels: tuple[Path, ...] = ()
     files: tuple[Entry, ...] = ()
 
 
 def gather(job: Job, runtime: PythonRuntime) -> Tree:
     """Give the tree of a Python agent from the package index or from a folder."""
     project = _Project(_package_pins(job)) if PYPI_SOURCE.match(job.spec.source) else _folder(job)
-    pins, app, copied = project.pins, project.wheel, project.files
+    pins, built, copied = project.pins, project.wheels, project.files
     needs = {version: select(pins, version, job.platform) for version in runtime.versions}
     wheels = {version: _wheels(folder) for version, folder in _fetch(job, needs)}
     packages = tuple(packages_of(needs, wheels))
-    if app:
-        wheels = {version: [*found, app] for version, found in wheels.items()}
+    wheels = {version: [*found, *built] for version, found in wheels.items()}
     lists = [_list(version, found) for version, found in wheels.items()]
     files = {file.name: file for found in wheels.values() for file in found}
     stored = store(files.values(), job.work / "stored")
     packed = [entry(file, f"{WHEELS}/{file.name}", "the wheels") for file in stored]
-    own = (*copied, *(_members(app) if app else ()))
-    portable = all(name.endswith(_PURE) for name in files) and _same_everywhere(pins, needs)
+    own = (*copied, *(member for wheel in built for member in _members(wheel)))
+    portable = all(name.endswith(PURE) for name in files) and _same_everywhere(pins, needs)
     return Tree((*copied, *packed, *lists), own, portable, packages)
 
 
@@ -98,29 +97,12 @@ def _folder(job: Job) -> _Project:
             job.project, job.spec.name, lock_files.PYTHON_LOCK, agent=job.spec.name
         )
     asked_for = "include" in job.spec.build.model_fields_set
-    wheel = _build_wheel(job, copy.folder)
-    return _Project(_read_lock(own), wheel, copy.files if asked_for else ())
+    wheels = tuple(build_wheels(job, copy.folder))
+    return _Project(_read_lock(own), wheels, copy.files if asked_for else ())
 
 
 def _read_lock(file: Path) -> Sequence[Pin]:
     return parse_lock(file.read_text(encoding="utf-8"), file=str(file))
-
-
-def _build_wheel(job: Job, folder: Path) -> Path:
-    built = job.work / "wheel"
-    lock = lock_files.build_lock(job.spec, job.project)
-    constraints = lock.resolve() if lock else None
-    command = uv_build_wheel(sys.executable, folder, built, constraints=constraints)
-    job.progress.start(f"building the wheel of {job.spec.name}")
-    run(Command(command.argv, command.why, reproducible(job.epoch)), folder=folder)
-    job.progress.finish()
-    wheel = _wheels(built)[0]
-    if not wheel.name.endswith(_PURE):
-        raise BuildError(
-            f"{wheel.name} holds native code for this machine and this Python only",
-            hint="publish wheels of it to a package index, and name it as pypi:PACKAGE==VERSION",
-        )
-    return wheel
 
 
 def _fetch(job: Job, needs: Mapping[str, Sequence[Pin]]) -> Iterator[tuple[str, Path]]:
@@ -190,7 +172,7 @@ def _same_everywhere(pins: Sequence[Pin], needs: Mapping[str, Sequence[Pin]]) ->
 
 
 def _members(wheel: Path) -> Iterator[Entry]:
-    """Give the files inside of the agent's own wheel."""
+    """Give the files inside of a wheel that was built here."""
     with zipfile.ZipFile(wheel) as archive:
         for info in archive.infolist():
             read = partial(_member, wheel, info.filename)

@@ -23,3 +23,35 @@ class BrainError(XoraError):
 
 class PlatformError(XoraError):
     """Discord or Telegram can't be reached, or refuses the token."""
+
+
+class PlatformRefused(PlatformError):
+    """What the platform was given is wrong: another try with the same changes nothing."""
+
+
+class FileError(XoraError):
+    """A local file can't be read or written."""
+
+
+class ControllerError(XoraError):
+    """The controller gave no answer that is of use; root of what may be the matter."""
+
+
+class Unreachable(ControllerError):
+    """No answer came, or one that says to try later; `after` is how many seconds it asks for."""
+
+    def __init__(self, message: str, *, why: str = "", hint: str = "", after: float = 0) -> None:
+        super().__init__(message, why=why, hint=hint)
+        self.after = after
+
+
+class Refused(ControllerError):
+    """The controller does not take the secret or the token, or the agent is suspended."""
+
+
+class Missing(ControllerError):
+    """The controller knows no such agent."""
+
+
+class BadAnswer(ControllerError):
+    """What came is not what a controller answers."""

@@ -140,7 +140,8 @@ def test_where_no_script_can_be_made_it_says_so_and_fails(running: Running) -> N
     script = running.credentials(running.agent()["id"])["installScript"]
     run = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=False)
     assert run.returncode == 1
-    assert "this controller has no release xora-cc-agent" in run.stderr
+    assert "no install script can be made for xora-cc-agent" in run.stderr
+    assert "put the store's root.json into the folder" in run.stderr
 
 
 def test_only_a_token_gives_the_whole_script_and_only_once(installing: Running) -> None:

@@ -1,0 +1,102 @@
+"""A controller that is a release itself: it makes its schema, and a newer one's will do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import aiwm_controller
+import pytest
+from aiwm_controller import setup
+from aiwm_controller.app import create
+from aiwm_controller.errors import Conflict, SetupError
+from aiwm_controller.install import Installer
+from aiwm_controller.settings import Settings, from_environment
+from fastapi.testclient import TestClient
+
+from tests.support.aiwm import sqlite_settings
+
+MIGRATIONS = Path(aiwm_controller.__file__).parent / "migrations" / "versions"
+
+
+def answered(settings: Settings, path: str, token: str = "") -> int:
+    with TestClient(create(settings)) as client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return client.get(path, headers=headers).status_code
+
+
+def set_revision(folder: Path, revision: str) -> None:
+    with sqlite3.connect(folder / "controller.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [revision])
+    database.close()
+
+
+def test_it_makes_what_it_needs_before_it_serves(tmp_path: Path) -> None:
+    settings = replace(sqlite_settings(tmp_path), migrate=True)
+    asyncio.run(setup.check(settings))
+    assert answered(settings, "/health") == 200
+    asyncio.run(setup.check(settings))  # and once more, as each start does
+    made = asyncio.run(setup.init(settings, "owner@example.com", "One", None))
+    assert answered(settings, "/agents", made["token"]) == 200
+
+
+def test_without_the_setting_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="schema of nothing"):
+        asyncio.run(setup.check(sqlite_settings(tmp_path)))
+
+
+def test_a_version_that_comes_back_works_with_a_newer_schema(tmp_path: Path, made: Path) -> None:
+    shutil.copy(made, tmp_path)
+    set_revision(tmp_path, "9000")
+    settings = replace(sqlite_settings(tmp_path), migrate=True)
+    asyncio.run(setup.check(settings))
+    assert answered(settings, "/health") == 200
+
+
+def test_a_version_refuses_an_older_schema(tmp_path: Path, made: Path) -> None:
+    shutil.copy(made, tmp_path)
+    set_revision(tmp_path, "0000")
+    with pytest.raises(SetupError, match="has the schema 0000"):
+        asyncio.run(setup.check(sqlite_settings(tmp_path)))
+
+
+@pytest.mark.parametrize("file", sorted(MIGRATIONS.glob("0*.py")), ids=lambda file: file.stem)
+def test_a_migration_only_adds(file: Path) -> None:
+    text = file.read_text("utf-8")
+    revision = re.search(r'^revision(?:: str)? = "([^"]+)"', text, re.MULTILINE)
+    assert revision is not None
+    assert re.fullmatch("[0-9]{4}", revision[1])  # check_schema compares them
+    upgrade = text.partition("def upgrade")[2].partition("def downgrade")[0]
+    assert upgrade
+    assert re.findall(r"drop_\w+|alter_column|rename_table|\.execute\(", upgrade) == []
+
+
+def test_health_stands_at_the_top_whatever_the_prefix(tmp_path: Path, made: Path) -> None:
+    shutil.copy(made, tmp_path)
+    settings = replace(sqlite_settings(tmp_path), path_prefix="/dev/aiwm")
+    assert answered(settings, "/health") == 200
+    assert answered(settings, "/dev/aiwm/health") == 200
+    assert answered(settings, "/agents") == 404
+
+
+def test_the_variable_is_read() -> None:
+    assert not from_environment({}).migrate
+    assert from_environment({"AIWM_MIGRATE": "true"}).migrate
+
+
+def test_releases_that_come_with_toolkit_are_known_in_any_folder(tmp_path: Path) -> None:
+    installer = Installer(tmp_path)
+    assert installer._spec("xora-vercel-agent").service_name == "xora-agent"
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'name = "own"\ntitle = "Own"\nsource = "pypi:own==1"\n[runtime]\nkind = "python"\n'
+        '[service]\nexec = ["{bin}/own"]\n',
+        "utf-8",
+    )
+    assert installer._spec("own").release_version == "1"
+    with pytest.raises(Conflict, match="no release nothing"):
+        installer._spec("nothing")
