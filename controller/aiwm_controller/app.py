@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -96,8 +97,16 @@ class Controller(FastAPI):
         await self._express(scope, receive, send)
 
 
-def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
-    """Make the application; it opens its database when it starts."""
+def create(
+    settings: Settings, *, clock: Clock = utc_now, ticks: Callable[[], float] = time.monotonic
+) -> FastAPI:
+    """Make the application; it opens its database when it starts.
+
+    Args:
+        settings: What it is started with.
+        clock: The time that is stored and compared.
+        ticks: Seconds by which tries are counted.
+    """
     prefix = settings.path_prefix
     meters = Meters()
     app = Controller(
@@ -107,7 +116,7 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         openapi_url=f"{prefix}/api-docs-json",
-        lifespan=_lifespan(settings, clock, meters),
+        lifespan=_lifespan(settings, clock, ticks, meters),
         responses=_PROBLEMS,
     )
     router = APIRouter(prefix=prefix)
@@ -142,7 +151,9 @@ def from_the_environment() -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[FastAPI], Any]:
+def _lifespan(
+    settings: Settings, clock: Clock, ticks: Callable[[], float], meters: Meters
+) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database)
@@ -163,9 +174,9 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             pace=Pace(settings.next_heartbeat),
             installer=Installer(settings.releases),
             times=Times(settings.online_within, settings.late_within),
-            connects=Limiter(settings.connects_a_minute, 60),
-            refusals=Limiter(10, 60),
-            logins=Limiter(10, 60),
+            connects=Limiter(settings.connects_a_minute, 60, clock=ticks),
+            refusals=Limiter(10, 60, clock=ticks),
+            logins=Limiter(10, 60, clock=ticks),
         )
         app.state.controller = state
         app.state.mcp = mcp_server.manager(settings.body_limit)

@@ -170,7 +170,9 @@ class BeatWriter:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((beat, future))
         self._come.set()
-        return await future
+        version = await future
+        log.debug("heartbeat", agent=beat.agent_id, status=beat.status, metrics=beat.metrics)
+        return version
 
     async def _run(self) -> None:
         while True:

@@ -120,7 +120,9 @@ async def set_password(settings: Settings, email: str, password: str) -> None:
 async def token(settings: Settings, email: str, hours: int) -> Json:
     """Sign a token for a user."""
     async with _writing(settings) as session:
-        return await _token(session, settings, await _known(session, email), hours)
+        user = await _known(session, email)
+        session.add(_note(user.org_id, "user.token-issued", user))
+        return await _token(session, settings, user, hours)
 
 
 async def _token(session: AsyncSession, settings: Settings, user: User, hours: int) -> Json:

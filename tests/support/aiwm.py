@@ -29,6 +29,9 @@ class Watch:
     def __call__(self) -> datetime:
         return self.now
 
+    def ticks(self) -> float:
+        return self.now.timestamp()
+
     def later(self, **time: float) -> None:
         self.now += timedelta(**time)
 
@@ -102,7 +105,8 @@ def controller(settings: Settings) -> Iterator[Running]:
         asyncio.run(setup.token(settings, email, 24 * 365))["token"]
         for email in ("owner@example.com", "stranger@example.com")
     ]
-    with TestClient(create(settings, clock=watch), raise_server_exceptions=True) as client:
+    app = create(settings, clock=watch, ticks=watch.ticks)
+    with TestClient(app, raise_server_exceptions=True) as client:
         yield Running(client, Caller(client, tokens[0]), Caller(client, tokens[1]), watch, settings)
 
 

@@ -70,7 +70,7 @@ class Page:
 
     def press(self, key: str, text: str = "") -> None:
         """Press a key of the keyboard."""
-        code = {"Tab": 9, "Enter": 13}.get(key, 0)
+        code = {"Tab": 9, "Enter": 13, "ArrowDown": 40}.get(key, 0)
         more: Json = {"text": text} if text else {}
         name: Json = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         self.send("Input.dispatchKeyEvent", type="keyDown", **name, **more)

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
-from sqlalchemy import case, func, select
+from sqlalchemy import func, select
 
 from aiwm_controller.access import Has, Person
 from aiwm_controller.agent_lists import Filters, filtered, statistics
-from aiwm_controller.fleet.rows import row
+from aiwm_controller.fleet.rows import row, trouble
 from aiwm_controller.fleet.visitors import Seen, page
 from aiwm_controller.listing import count
 from aiwm_controller.liveness import ORDER, Liveness
@@ -92,8 +92,7 @@ async def fleet_rows(request: Request, state: Has, seen: Seen, asked: Asked) -> 
 async def _fleet(state: State, person: Person, asked: Shown) -> dict[str, Any]:
     now = state.clock()
     query = filtered(state, person.org_id, asked.filters)
-    place = {name: index for index, name in enumerate(ORDER)}
-    order = case(place, value=state.times.column(now))
+    order = trouble(state.times.column(now))
     rows = query.order_by(order, Agent.name, Agent.id).limit(PAGE).offset((asked.page - 1) * PAGE)
     async with state.database.read() as session:
         total = await count(session, query.with_only_columns(Agent.id))

@@ -5,8 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import ColumnElement, case, func, or_
+
 from aiwm_controller.models import Agent, Presence
 from aiwm_controller.state import State
+
+_FINE = ("", "committed", "ok", "success")
+
+
+def trouble(liveness: ColumnElement[str]) -> ColumnElement[int]:
+    """Give what sorts failures first: who is gone, whose upgrade failed, who is late or refused.
+
+    An agent that was suspended is where somebody wants it to be.
+    """
+    outcome = func.coalesce(Presence.upgrade["outcome"].as_string(), "")
+    return case(
+        (Agent.status == "suspended", 4),
+        (liveness == "offline", 0),
+        (outcome.not_in(_FINE), 1),
+        (or_(liveness == "late", Presence.failed_connects > 0), 2),
+        (liveness == "never", 3),
+        else_=5,
+    )
 
 
 def row(state: State, agent: Agent, presence: Presence, now: datetime) -> dict[str, Any]:
@@ -37,7 +57,7 @@ def _troubles(agent: Agent, presence: Presence, upgrade: dict[str, Any]) -> list
         text
         for text, is_so in (
             ("suspended", agent.status == "suspended"),
-            (f"upgrade {outcome}", outcome not in ("", "committed", "ok", "success")),
+            (f"upgrade {outcome}", outcome not in _FINE),
             (f"{presence.failed_connects} refused", presence.failed_connects > 0),
         )
         if is_so

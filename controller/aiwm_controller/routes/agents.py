@@ -20,8 +20,9 @@ from aiwm_controller.agent_rows import (
     keep_type,
 )
 from aiwm_controller.clock import text_of
-from aiwm_controller.listing import Pages, count
-from aiwm_controller.models import Agent, Event, Heartbeat, Instruction, Presence
+from aiwm_controller.history import history
+from aiwm_controller.listing import LARGEST, Pages, count
+from aiwm_controller.models import Agent, Instruction, Presence
 from aiwm_controller.routes.resources import given, refuse_nulls
 from aiwm_controller.state import Note, State, write_note
 
@@ -121,11 +122,12 @@ async def change_agent(
     async with state.database.write() as session:
         agent, presence = await agent_of(session, person, agent_id)
         keep_type(agent, fields.pop("type", agent.type))
+        was_suspended = agent.status == "suspended"
         await check_references(session, person.org_id, fields)
         await apply(session, agent, fields)
         agent.updated_at, agent.updated_by = state.clock(), person.id
-        if fields.get("status") == "suspended":
-            kind = "agent.suspended"
+        if (agent.status == "suspended") != was_suspended:
+            kind = "agent.resumed" if was_suspended else "agent.suspended"
             write_note(session, state.clock, Note(kind, person.org_id, person.email, agent.id))
         await session.flush()
         return shaped(state, agent, presence)
@@ -145,25 +147,32 @@ async def delete_agent(person: Editor, state: Has, agent_id: AgentId) -> Json:
 
 
 @router.get("/{id}/history")
-async def agent_history(person: Viewer, state: Has, agent_id: AgentId) -> Json:
-    """Give an agent's last heartbeats and events, newest first."""
+async def agent_history(
+    person: Viewer,
+    state: Has,
+    agent_id: AgentId,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    limit: Annotated[int, Query(ge=1, le=LARGEST)] = 100,
+) -> Json:
+    """Give an agent's heartbeats and events, newest first, each by pages of the same length."""
     async with state.database.read() as session:
         agent, _ = await agent_of(session, person, agent_id)
-        beats = await session.scalars(
-            select(Heartbeat).where(Heartbeat.agent_id == agent.id).order_by(Heartbeat.at.desc())
-        )
-        events = await session.scalars(
-            select(Event).where(Event.agent_id == agent.id).order_by(Event.id.desc()).limit(100)
-        )
-        return {
-            "heartbeats": [
-                {
-                    "at": text_of(each.at),
-                    "status": each.status,
-                    "version": each.version,
-                    "metrics": each.metrics,
-                }
-                for each in beats
-            ],
-            "events": [shapes.event(each) for each in events],
-        }
+        found = await history(session, agent.id, page, limit)
+    return {
+        "heartbeats": [
+            {
+                "at": text_of(each.at),
+                "status": each.status,
+                "version": each.version,
+                "metrics": each.metrics,
+            }
+            for each in found.beats
+        ],
+        "events": [shapes.event(each) for each in found.events],
+        "pagination": {
+            "page": page,
+            "limit": limit,
+            "totalHeartbeats": found.total_beats,
+            "totalEvents": found.total_events,
+        },
+    }

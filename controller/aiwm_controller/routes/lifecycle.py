@@ -118,7 +118,11 @@ async def _connected(session: AsyncSession, state: State, agent: Agent, address:
     await session.execute(
         update(Presence)
         .where(Presence.agent_id == agent.id)
-        .values(last_connected_at=state.clock(), connection_count=Presence.connection_count + 1)
+        .values(
+            last_connected_at=state.clock(),
+            connection_count=Presence.connection_count + 1,
+            failed_connects=0,  # since the last connection
+        )
         .execution_options(synchronize_session=False)
     )
     note = Note("agent.connected", agent.org_id, f"agent:{agent.id}", agent.id, address)

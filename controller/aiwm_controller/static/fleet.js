@@ -19,13 +19,17 @@ function replace(html) {
 }
 
 async function update() {
+  const asked = live.dataset.live;
   try {
-    const answer = await fetch(live.dataset.live, { redirect: "manual" });
+    const answer = await fetch(asked, { redirect: "manual" });
     if (answer.type === "opaqueredirect") return location.reload();
     if (!answer.ok) throw new Error(String(answer.status));
-    replace(await answer.text());
+    const html = await answer.text();
+    if (asked !== live.dataset.live) return;  // a filter was changed meanwhile
+    replace(html);
     document.body.classList.remove("stale");
-    say("Live: updates every 5 s.");
+    const total = live.querySelector("[data-total]")?.dataset.total;
+    say(`${total === undefined ? "" : `${total} ${total === "1" ? "agent fits" : "agents fit"}. `}Live: updates every 5 s.`);
   } catch {
     document.body.classList.add("stale");
     say("The controller does not answer: what is shown is old.");
@@ -41,6 +45,26 @@ if (live) {
   setTimeout(follow, EVERY);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) update(); });
 }
-for (const select of document.querySelectorAll(".filters select")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
+
+// Filters hold at once and leave the focus where it is: an arrow key on a list is no new page.
+function filter(form) {
+  const asked = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
+  live.dataset.live = `${live.dataset.rows}?${asked}`;
+  history.replaceState(null, "", asked.size ? `?${asked}` : location.pathname);
+  document.getElementById("clear").hidden = asked.size === 0;
+  update();
+}
+
+const filters = document.querySelector("form.filters");
+if (filters) {
+  let typing;
+  filters.addEventListener("change", () => filter(filters));
+  filters.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => filter(filters), 300);
+  });
+  filters.addEventListener("submit", (event) => {
+    event.preventDefault();
+    filter(filters);
+  });
 }

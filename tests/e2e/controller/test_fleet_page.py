@@ -12,6 +12,7 @@ from tests.support.browser import Page, browser
 from tests.support.served import Server, command, serving
 
 PASSWORD = "a long password"
+ACCESSIBLE = (Path(__file__).parent / "accessible.js").read_text()
 NAMES = ("billing-bot", "<b>support</b> & co", "crawler-" + "x" * 60)
 
 
@@ -84,8 +85,9 @@ def test_a_person_sees_the_fleet(
     text = page.run("document.querySelector('#live').innerText")
     assert all(name in text for name in NAMES), "names are text and no markup"
     assert "upgrade reverted" in text
-    first = page.run("document.querySelector('tbody tr .state').innerText")
-    assert first == "offline", "what is in trouble stands first"
+    rows = "[...document.querySelectorAll('tbody th a')].map(each => each.innerText)"
+    order = [NAMES[2], NAMES[1], "new one", NAMES[0]]
+    assert page.run(rows) == order, "gone, then an upgrade that failed, then never heard of"
     shot(page, tmp_path, "fleet-light")
     page.look(width=1280, height=800, scheme="dark")
     shot(page, tmp_path, "fleet-dark")
@@ -137,6 +139,76 @@ def test_filters(page: Page, server: Server, fleet: list[tuple[str, str]]) -> No
     assert page.run("document.querySelectorAll('tbody tr').length") == 1
     page.open(f"{server.url}/?search=nothing")
     assert "No agent fits these filters" in page.run("document.body.innerText")
+
+
+def test_filters_by_keyboard_need_no_new_page(
+    page: Page, server: Server, fleet: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    log_in(page, server)
+    page.run("window.stays = true")
+    page.run("document.querySelector('input[name=search]').focus()")
+    page.write("billing")
+    page.wait("document.querySelectorAll('tbody tr').length === 1")
+    assert page.focused() == "search"
+    assert page.run("location.search") == "?search=billing"
+    assert page.run("document.getElementById('said').innerText").startswith("1 agent fits.")
+    page.run("document.querySelector('input[name=search]').value = ''")
+    page.press("Tab")
+    assert page.focused() == "liveness"
+    page.press("ArrowDown")
+    page.wait("document.querySelector('tbody .state').innerText === 'offline'")
+    assert page.focused() == "liveness", "an arrow key takes nobody elsewhere"
+    assert page.run("window.stays") is True
+    server.call("POST", "/agents", {"name": "not shown", "type": "autonomous"})
+    page.run("update()")
+    page.wait("document.querySelector('#count-never b').innerText === '2'")
+    assert page.run("document.querySelectorAll('tbody tr').length") == 1, "the filter stays"
+    page.open(f"{server.url}{page.run('location.pathname + location.search')}")
+    assert page.run("document.querySelector('select[name=liveness]').value") == "offline"
+    assert page.run("document.getElementById('clear').hidden") is False
+
+
+def test_everybody_can_use_the_pages(
+    page: Page, server: Server, fleet: list[tuple[str, str]]
+) -> None:
+    page.open(f"{server.url}/login")
+    assert page.run(ACCESSIBLE) == []
+    log_in(page, server)
+    for path in ("/", "/?search=nothing", f"/fleet/agents/{fleet[1][0]}", "/fleet/agents/none"):
+        for scheme in ("light", "dark"):
+            for width in (390, 1280):
+                page.look(width=width, height=844, scheme=scheme, mobile=width < 400)
+                page.open(f"{server.url}{path}")
+                assert page.run(ACCESSIBLE) == [], f"{path} {scheme} {width}"
+    page.open(f"{server.url}/")
+    page.run("document.activeElement.blur()")
+    seen = []
+    for _ in range(40):
+        page.press("Tab")
+        ring = page.run("getComputedStyle(document.activeElement).outlineStyle")
+        seen.append(page.focused())
+        assert ring != "none", f"no ring around {seen[-1]}"
+        if seen[-1] == f"agent-{fleet[0][0]}":
+            break
+    assert seen[0] == "Skip to the content"
+    assert {"search", "liveness", "tag", "version", "Filter", "count-offline"} <= set(seen)
+    assert seen[-1] == f"agent-{fleet[0][0]}", "each agent is reached by keyboard"
+
+
+def test_an_older_page_of_a_history(page: Page, server: Server) -> None:
+    agent, _, token = server.connected("long-lived")
+    for number in range(55):
+        body = {"status": "online", "version": f"0.0.{number}"}
+        server.call("POST", f"/agents/{agent}/heartbeat", body, token)
+    log_in(page, server)
+    page.open(f"{server.url}/fleet/agents/{agent}")
+    assert page.run("document.querySelectorAll('section tbody')[0].rows.length") == 50
+    page.run("document.getElementById('page-older').click()")
+    page.wait("document.body.innerText.includes('Page 2 of 2')")
+    assert page.run("document.querySelectorAll('section tbody')[0].rows.length") == 5
+    page.run("update()")
+    page.wait("document.querySelector('section tbody').rows.length === 5")
+    server.call("DELETE", f"/agents/{agent}")
 
 
 def test_a_wrong_password_and_logging_out(page: Page, server: Server, tmp_path: Path) -> None:

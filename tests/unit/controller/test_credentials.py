@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,16 @@ def test_only_a_token_gives_the_whole_script_and_only_once(installing: Running) 
     again = installing.credentials(agent["id"])
     installing.watch.later(seconds=901)
     assert installing.nobody.status("GET", f"{path}?token={again['installToken']}") == 401
+
+
+def test_of_many_who_use_a_token_at_once_one_gets_the_script(installing: Running) -> None:
+    agent = installing.agent()
+    issued = installing.credentials(agent["id"])
+    path = f"/agents/{agent['id']}/install-script?token={issued['installToken']}"
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: installing.nobody("GET", path), range(8)))
+    assert sorted(each.status_code for each in answers) == [200] + [401] * 7
+    assert sum(issued["secret"] in each.text for each in answers) == 1
 
 
 def test_the_bare_script_asks_for_the_secret(installing: Running, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.aiwm import Running
+from tests.support.aiwm import Running, controller, sqlite_settings
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -305,8 +307,22 @@ def test_history_has_a_bound(running: Running) -> None:
         running.watch.later(seconds=1)
         body = {"status": "online", "version": f"1.0.{number}"}
         caller.ok("POST", f"/agents/{agent['id']}/heartbeat", body)
-    beats = running.owner.ok("GET", f"/agents/{agent['id']}/history")["heartbeats"]
+    path = f"/agents/{agent['id']}/history"
+    beats = running.owner.ok("GET", f"{path}?limit=500")["heartbeats"]
     assert [each["version"] for each in beats] == [f"1.0.{n}" for n in range(129, 9, -1)]
+    second = running.owner.ok("GET", f"{path}?page=2&limit=50")
+    assert [each["version"] for each in second["heartbeats"]] == [
+        f"1.0.{n}" for n in range(79, 29, -1)
+    ]
+    assert second["events"] == []
+    assert second["pagination"] == {
+        "page": 2,
+        "limit": 50,
+        "totalHeartbeats": 120,
+        "totalEvents": 2,
+    }
+    assert len(running.owner.ok("GET", path)["heartbeats"]) == 100
+    assert running.owner.status("GET", f"{path}?limit=501") == 422
 
 
 def test_agentctl_asks_with_the_secret(running: Running) -> None:
@@ -341,3 +357,44 @@ def test_refused_secrets_are_limited_and_noted(running: Running) -> None:
     assert running.owner.ok("GET", f"/agents/{agent['id']}")["failedConnects"] == 10
     refused = running.owner.ok("GET", "/audit?kind=connect.refused")["data"]
     assert len(refused) == 10
+    running.watch.later(seconds=7)
+    assert running.nobody.status("POST", path, {"secret": secret}) == 200
+    found = running.owner.ok("GET", f"/agents/{agent['id']}")
+    assert found["failedConnects"] == 0, "since the last connection"
+
+
+def test_connections_are_limited_and_others_are_not_held_up(tmp_path: Path, made: Path) -> None:
+    shutil.copy(made, tmp_path)
+    with controller(sqlite_settings(tmp_path, connects_a_minute=3)) as few:
+        agents = [few.agent(name=name)["id"] for name in ("one", "two")]
+        secrets = {each: few.credentials(each)["secret"] for each in agents}
+
+        def connect(agent: str) -> int:
+            path = f"/agents/{agent}/connect"
+            return few.nobody.status("POST", path, {"secret": secrets[agent]})
+
+        assert [connect(agents[0]) for _ in range(5)] == [200, 200, 200, 429, 429]
+        assert connect(agents[1]) == 200
+        few.watch.later(seconds=20)
+        assert connect(agents[0]) == 200
+
+
+def test_credential_events_are_all_noted(running: Running) -> None:
+    agent, caller = running.connected()
+    where = f"/agents/{agent['id']}"
+    running.owner.ok("PUT", where, {"status": "suspended"})
+    running.owner.ok("PUT", where, {"status": "inactive"})
+    token = running.owner.ok("POST", "/enrollment-tokens", {"name": "fleet"})
+    running.nobody.ok("POST", "/enroll", {"token": token["token"], "host": "web-1"})
+    running.owner.ok("DELETE", f"/enrollment-tokens/{token['id']}")
+    running.owner.ok("DELETE", where)
+    told = running.owner.ok("GET", "/audit?limit=50")["data"]
+    assert {
+        *("credentials.regenerated", "agent.connected", "agent.suspended", "agent.resumed"),
+        *("enrollment-token.created", "agent.enrolled", "enrollment-token.revoked"),
+        "agent.deleted",
+    } <= {each["kind"] for each in told}
+    assert caller.token not in str(told)
+    assert token["token"] not in str(told)
+    theirs = {each["kind"] for each in running.stranger.ok("GET", "/audit?limit=50")["data"]}
+    assert theirs == {"organization.created", "user.token-issued"}
