@@ -188,7 +188,7 @@ def queries() -> Iterator[tuple[str, list[str]]]:
             yield path, [*names, "unknown"]
 
 
-@pytest.mark.parametrize(("path", "names"), queries(), ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize(("path", "names"), list(queries()), ids=lambda each: str(each)[:60])
 def test_every_query(target: Target, path: str, names: list[str]) -> None:
     place = f"{target.server.url}{target.path(path)}"
     asked = [f"{place}?{name}={value}" for name in names for value in VALUES]
