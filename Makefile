@@ -83,6 +83,17 @@ bench: setup ## measure packing, trust, uploads, installs and upgrades, and simu
 bench-fleet: packages setup ## measure 10, 25 and 50 hosts at once, beside plain Ansible and pyinfra (long)
 	$(PYTHON) -m bench.fleet $(ARGS)
 
+.PHONY: growth
+growth: setup ## send a million heartbeats, and see that the database does not grow (minutes)
+	HEARTBEATS=1000000 $(PYTHON) -m pytest tests/unit/controller/test_growth.py $(ARGS)
+
+.PHONY: bench-controller
+bench-controller: packages setup ## measure the controller: heartbeats, 100,000 agents, connections, the fleet page
+	$(PYTHON) -m bench.controller.heartbeats
+	$(PYTHON) -m bench.controller.steady
+	$(PYTHON) -m bench.controller.connects
+	$(PYTHON) -m bench.controller.page
+
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
 	$(LOCK) pyproject.toml --group setup --output-file requirements/runtime.txt

@@ -1,0 +1,1 @@
+"""How fast the controller is, beside what bounds it: a bare echo, bcrypt, a browser."""
