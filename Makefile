@@ -64,8 +64,9 @@ upgrades: packages setup ## 200 upgrades with store and controller failing 30 s 
 	UPGRADES=200 OUTAGE=30 $(PYTHON) -m pytest -s tests/e2e/test_unsteady_on_hosts.py $(ARGS)
 
 .PHONY: fleet-faults
-fleet-faults: packages setup ## break 50 hosts, their store and their operator in mid-rollout (an hour)
-	FLEET_HOSTS=50 $(PYTHON) -m pytest -s tests/e2e/test_fleet_faults.py -k bookworm $(ARGS)
+fleet-faults: packages setup ## break 50 hosts, their store and their operator in mid-rollout; look for secrets (an hour)
+	FLEET_HOSTS=50 $(PYTHON) -m pytest -s tests/e2e/test_fleet_faults.py tests/e2e/test_fleet_secrets.py \
+		-k bookworm $(ARGS)
 
 .PHONY: bench
 bench: setup ## measure packing, trust, uploads, installs and upgrades, and simulate a fleet

@@ -6,6 +6,9 @@ agentctl's; here stands how it is called, and how it gets there.
 
 Secrets of an order go to agentctl by its standard input: in no argument list, and in no file but
 those that agentctl itself writes. It needs Python's standard library alone.
+
+It is one file, longer than others, on purpose: over ssh it goes as one text to `python3 -c`, where
+there is no package that a second file could be imported from.
 """
 
 from __future__ import annotations

@@ -86,16 +86,22 @@ def wait_for_end(driven: Driven) -> None:
     wait_for(lambda: driven.host.run(["sh", "-c", LEFT], check=False).stdout == "")
 
 
+def told_in_mid_trial(driven: Driven, verb: list[str], word: str, *, watch: str) -> tuple[int, str]:
+    """Upgrade, and have systemd stop or restart the service on trial; gives how that ended."""
+    running = driven.start([*verb, "--watch", watch])
+    until_watched(running)
+    systemctl(driven, word, "tiny")
+    said, _ = running.communicate(timeout=60)
+    return running.returncode, said
+
+
 def test_who_stops_it_in_mid_trial_has_it_stopped_and_nothing_condemned(
     driven: Driven, make: Make
 ) -> None:
     old, new = driven.offer(make(OLD)), driven.offer(make(NEW))
     must(driven, old)
-    running = driven.start([*new, "--watch", "60"])
-    until_watched(running)
-    systemctl(driven, "stop", "tiny")
-    said, _ = running.communicate(timeout=60)
-    assert running.returncode == 31, said
+    code, said = told_in_mid_trial(driven, new, "stop", watch="60")
+    assert code == 31, said
     assert "somebody stopped it while it was on trial" in said
     assert f"{OLD} is back, and stays stopped" in said
     assert (state(driven)["failed"], version_on(driven), stands(driven)) == ({}, OLD, "inactive")
@@ -109,11 +115,8 @@ def test_who_stops_it_in_mid_trial_has_it_stopped_and_nothing_condemned(
 def test_a_stop_that_ends_with_an_error_condemns_nothing_either(driven: Driven, make: Make) -> None:
     old, new = driven.offer(make(OLD)), driven.offer(make(NEW, exec=sh(FAILING)))
     must(driven, old)
-    running = driven.start([*new, "--watch", "60"])
-    until_watched(running)
-    systemctl(driven, "stop", "tiny")
-    said, _ = running.communicate(timeout=60)
-    assert running.returncode == 31, said
+    code, said = told_in_mid_trial(driven, new, "stop", watch="60")
+    assert code == 31, said
     assert "somebody stopped or restarted it while it was on trial" in said
     assert (state(driven)["failed"], version_on(driven), stands(driven)) == ({}, OLD, "active")
 
@@ -121,11 +124,8 @@ def test_a_stop_that_ends_with_an_error_condemns_nothing_either(driven: Driven, 
 def test_who_restarts_it_in_mid_trial_disturbs_nothing(driven: Driven, make: Make) -> None:
     old, new = driven.offer(make(OLD)), driven.offer(make(NEW))
     must(driven, old)
-    running = driven.start([*new, "--watch", "4"])
-    until_watched(running)
-    systemctl(driven, "restart", "tiny")
-    said, _ = running.communicate(timeout=60)
-    assert running.returncode == 0, said
+    code, said = told_in_mid_trial(driven, new, "restart", watch="4")
+    assert code == 0, said
     assert state(driven)["version"] == NEW
 
 

@@ -79,7 +79,9 @@ class Fleet:
             "HOME": str(self.folder),
             "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
-            "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree",
+            "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree,aiwm.toolkit.results",
+            "AIWM_TOOLKIT_RESULTS": str(self.folder / "results.jsonl"),
+            "ANSIBLE_LOG_PATH": str(self.folder / "ansible.log"),
             "ANSIBLE_CALLBACK_TREE_DIR": str(tree),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.control),
             "ANSIBLE_NOCOLOR": "1",
@@ -97,7 +99,7 @@ class Fleet:
             text=True,
             cwd=self.folder,
             env=self.environ(tree),
-            timeout=300,
+            timeout=300 + 20 * len(self.hosts),
             check=False,
         )
         files = sorted(tree.iterdir()) if tree.is_dir() else []

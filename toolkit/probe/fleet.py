@@ -1,7 +1,9 @@
 """What `toolkit fleet` asks of a host: read an order, do it, print the answer.
 
 Sent as text and started anew for every question, so it imports little: on a small host, most of
-the time that an answer takes is the time that Python takes to start.
+the time that an answer takes is the time that Python takes to start. For that reason it shares
+nothing with the modules of the host contract beside it, though it reads the same files: those are
+nine texts to compile, and import pathlib, subprocess and more before they begin.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.foreseen import missed, runs
 from tests.support.molecule.keeper import down
 from tests.support.molecule.made import MADE, collections, offer
 from tests.support.releases import TOP
@@ -77,12 +78,14 @@ def run(scenario: str) -> Ran:
     """Run `molecule test` of a scenario, in a process of its own."""
     began = time.monotonic()
     argv = [str(_BIN / "molecule"), "test", "--scenario-name", scenario]
+    noted = MADE / f"{scenario}.foresight.jsonl"
+    noted.unlink(missing_ok=True)
     try:
         with _log(scenario).open("wb") as log:
             done = subprocess.run(
                 argv,
                 cwd=TOP,
-                env=_environ(os.environ),
+                env={**_environ(os.environ), "FORESIGHT": str(noted)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -95,9 +98,17 @@ def run(scenario: str) -> Ran:
     finally:
         down(scenario)  # where Molecule was cut off
     said = _log(scenario).read_text("utf-8", "replace")
-    missed = next((text for text in _SILENCES if text in said), "")
-    seconds = time.monotonic() - began
-    return Ran(scenario, seconds, fault or (f"molecule said: {missed}" if missed else ""))
+    silence = next((f"molecule said: {text}" for text in _SILENCES if text in said), "")
+    return Ran(scenario, time.monotonic() - began, fault or silence or _unforeseen(scenario, noted))
+
+
+def _unforeseen(scenario: str, noted: Path) -> str:
+    """Say what was done and not foreseen by a check; the slow scenarios have none."""
+    if scenario in _SLOW:
+        return ""
+    lines = noted.read_text("utf-8").splitlines() if noted.exists() else []
+    wrong = missed(runs(lines)) if lines else ["nothing was noted"]
+    return "; ".join(f"--check: {each}" for each in wrong)
 
 
 def table(ran: Sequence[Ran], shared: float, total: float) -> str:
@@ -117,6 +128,8 @@ def _environ(environ: Mapping[str, str]) -> dict[str, str]:
         # Molecule keeps its state there, named after a checkout's last folder, which two may share.
         "ANSIBLE_HOME": str(MADE / "home"),
         "NO_COLOR": "1",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "foresight",
     }
 
 

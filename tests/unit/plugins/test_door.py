@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.agentctl import arguments, carry_out, home_of, standard_input, understood
+from tests.support.foreseen import change
 from tests.support.local_agent import build_local, ended, install_order, publish_local
 from tests.support.releases import Released
 from tests.support.serve import StoreServer
@@ -19,7 +20,6 @@ from toolkit.host.release import default_home
 from toolkit.resources import door
 
 HEADER = "Authorization: Bearer let-me-in"
-SAME = ("changed", "steps", "before", "after", "diff")
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def foreseen_and_done(order: dict[str, Any]) -> dict[str, Any]:
     foreseen = carry_out({**order, "check": True})
     done = carry_out(order)
     assert done["ok"], done
-    assert {name: foreseen[name] for name in SAME} == {name: done[name] for name in SAME}
+    assert change(foreseen) == change(done)
     return done
 
 
