@@ -67,6 +67,17 @@ class Fleet:
         agents = {"hosts": hosts, "vars": dict(variables)}
         self.inventory.write_text(json.dumps({"all": {"children": {"agents": agents}}}), "utf-8")
 
+    def write_groups(self, groups: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]]) -> None:
+        """Write the inventory: groups by name, each with its hosts and variables."""
+        children = {
+            group: {
+                "hosts": {name: _connection(self.hosts[name]) for name in names},
+                "vars": dict(variables),
+            }
+            for group, (names, variables) in groups.items()
+        }
+        self.inventory.write_text(json.dumps({"all": {"children": children}}), "utf-8")
+
     def argv(self, playbook: str, *words: str) -> list[str]:
         """Give the command line that plays a playbook of the collection."""
         program = str(self.programs / "ansible-playbook")
