@@ -107,7 +107,7 @@ def test_roles_run_the_controller_and_enroll_hosts(
     for released in (*controllers.values(), agent):
         publish(released, store)
     write(two, store, controllers["0.1.0"], agent)
-    first = two.play("controller", "aiwm.toolkit.enroll", "-vvv")
+    first = two.play("controller enroll", "-vvv")
     assert first.code == 0, first.output
     host = two.hosts["host2"]
     env = host.read("/opt/xora-agent/.env")
@@ -125,7 +125,7 @@ def test_roles_run_the_controller_and_enroll_hosts(
         ["web"],
     )
 
-    again = two.play("controller", "aiwm.toolkit.enroll")
+    again = two.play("controller enroll")
     assert again.code == 0, again.output
     assert again.output.count("changed=0") >= 2, again.output
     assert host.read("/opt/xora-agent/.env") == env

@@ -79,9 +79,10 @@ class Fleet:
         self.inventory.write_text(json.dumps({"all": {"children": children}}), "utf-8")
 
     def argv(self, playbook: str, *words: str) -> list[str]:
-        """Give the command line that plays a playbook of the collection."""
+        """Give the command line that plays a playbook of the collection, or several in a row."""
         program = str(self.programs / "ansible-playbook")
-        return [program, f"aiwm.toolkit.{playbook}", "-i", str(self.inventory), *words]
+        names = [f"aiwm.toolkit.{name}" for name in playbook.split()]
+        return [program, *names, "-i", str(self.inventory), *words]
 
     def environ(self, tree: Path) -> dict[str, str]:
         """Give the environment of a play, whose results go to the folder `tree`."""
