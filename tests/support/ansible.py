@@ -109,7 +109,7 @@ class Fleet:
             text=True,
             cwd=self.folder,
             env=self.environ(tree),
-            timeout=300,
+            timeout=900,
             check=False,
         )
         files = sorted(tree.iterdir()) if tree.is_dir() else []

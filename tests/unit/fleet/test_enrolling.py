@@ -36,7 +36,7 @@ def test_a_credential_that_works_is_kept() -> None:
 @pytest.mark.parametrize(
     "answer", [{"secret": "none"}, {"secret": "refused"}, {"agent": "another"}, {"agent": ""}]
 )
-def test_any_other_is_replaced(answer: dict[str, str]) -> None:
+def test_any_other_is_replaced(answer: dict[str, Any]) -> None:
     assert one([AGENT], **answer).credential == "new"
 
 
