@@ -101,12 +101,14 @@ def manylinux_tags(platform: str) -> Sequence[str]:
 class Needs:
     """What is to be locked: files of requirements, with `extras` of those that are projects.
 
-    `local` are names of packages that are built here, and so have no place in the lock.
+    `local` are names of packages that are built here, and so have no place in the lock;
+    `overrides` is a file of what stands in the place of other packages' own requirements.
     """
 
     files: tuple[Path, ...]
     extras: tuple[str, ...] = ()
     local: tuple[str, ...] = ()
+    overrides: Path | None = None
 
 
 def uv_compile(
@@ -120,6 +122,7 @@ def uv_compile(
             *("--no-emit-index-url", "--no-emit-find-links"),
             *(f"--extra={extra}" for extra in needs.extras),
             *(f"--no-emit-package={name}" for name in needs.local),
+            *([f"--overrides={needs.overrides}"] if needs.overrides else []),
             *(["--upgrade"] if upgrade else []),
             *("--output-file", str(lock), *map(str, needs.files)),
         ),

@@ -136,7 +136,8 @@ def _python(
     local = {_project_name(place): place for place in _local(spec, settings.project)}
     # Named by their addresses, none of them is looked for in a package index.
     addresses = "".join(f"{name} @ {place.as_uri()}\n" for name, place in local.items())
-    wanted = _Wanted(addresses, source / _PROJECT, tuple(spec.build.extras), tuple(local))
+    extras, without = tuple(spec.build.extras), tuple(spec.build.without)
+    wanted = _Wanted(addresses, source / _PROJECT, extras, tuple(local), without)
     yield compiled(wanted, target)
     builders = _build_requirements([source, *local.values()])
     yield compiled(_Wanted(builders), folder / lock_files.BUILD_LOCK)
@@ -150,6 +151,7 @@ class _Wanted:
     project: Path | None = None
     extras: tuple[str, ...] = ()
     local: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 def _local(spec: AgentSpec, project: Path) -> Iterator[Path]:
@@ -199,7 +201,12 @@ def _uv(wanted: _Wanted, target: Path, minimum: str, settings: Settings) -> str:
         files += [source] if wanted.text or not files else []
         if target.is_file() and not settings.upgrade:
             shutil.copyfile(target, output)
-        needs = Needs(tuple(files), wanted.extras, wanted.local)
+        overrides = work / "overrides.txt" if wanted.without else None
+        if overrides:
+            # No Python is older than 0, so that nobody needs them.
+            never = (f"{name} ; python_version < '0'\n" for name in wanted.without)
+            overrides.write_text("".join(never), encoding="utf-8")
+        needs = Needs(tuple(files), wanted.extras, wanted.local, overrides)
         command = uv_compile(
             sys.executable, needs, output, minimum=minimum, upgrade=settings.upgrade
         )

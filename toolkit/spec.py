@@ -83,6 +83,9 @@ class Build(Model):
     local: list[str] = Field(
         default=[], description="folders of the project whose Python packages the source needs"
     )
+    without: list[Extra] = Field(
+        default=[], description="Python packages that others ask for, and that are never loaded"
+    )
     allow_secrets: list[str] = Field(
         default=[], description="paths that look like secrets and are none, such as test keys"
     )
@@ -296,8 +299,9 @@ class AgentSpec(Model):
         if wanted and wanted != self.runtime.kind:
             raise ValueError(f'runtime.kind = "{wanted}" for the source {self.source}')
         folder_of_python = self.runtime.kind == "python" and wanted is None
-        if (self.build.extras or self.build.local) and not folder_of_python:
-            raise ValueError("build.extras and build.local with a folder in Python alone")
+        build = self.build
+        if (build.extras or build.local or build.without) and not folder_of_python:
+            raise ValueError("build.extras, local and without with a folder in Python alone")
         if self.service.user and "pm2" in self.service.managers:
             raise ValueError("no service.user together with pm2, which runs as who installs")
         others = sorted({*self.service.managers} - {*LOADERS})

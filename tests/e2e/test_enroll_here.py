@@ -242,7 +242,7 @@ def test_the_token_may_stand_in_the_environment(
     hosts: Hosts, releases: dict[str, Released]
 ) -> None:
     hosts.offer(releases["1.0.0"])
-    argv = list(hosts.argv("--check", "--json"))
+    argv = hosts.argv("--check", "--json")
     place = argv.index("--token-file")
     done = subprocess.run(
         [*argv[:place], *argv[place + 2 :]],

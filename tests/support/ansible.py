@@ -67,10 +67,22 @@ class Fleet:
         agents = {"hosts": hosts, "vars": dict(variables)}
         self.inventory.write_text(json.dumps({"all": {"children": {"agents": agents}}}), "utf-8")
 
+    def write_groups(self, groups: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]]) -> None:
+        """Write the inventory: groups by name, each with its hosts and variables."""
+        children = {
+            group: {
+                "hosts": {name: _connection(self.hosts[name]) for name in names},
+                "vars": dict(variables),
+            }
+            for group, (names, variables) in groups.items()
+        }
+        self.inventory.write_text(json.dumps({"all": {"children": children}}), "utf-8")
+
     def argv(self, playbook: str, *words: str) -> list[str]:
-        """Give the command line that plays a playbook of the collection."""
+        """Give the command line that plays a playbook of the collection, or several in a row."""
         program = str(self.programs / "ansible-playbook")
-        return [program, f"aiwm.toolkit.{playbook}", "-i", str(self.inventory), *words]
+        names = [f"aiwm.toolkit.{name}" for name in playbook.split()]
+        return [program, *names, "-i", str(self.inventory), *words]
 
     def environ(self, tree: Path) -> dict[str, str]:
         """Give the environment of a play, whose results go to the folder `tree`."""
@@ -99,7 +111,7 @@ class Fleet:
             text=True,
             cwd=self.folder,
             env=self.environ(tree),
-            timeout=300 + 20 * len(self.hosts),
+            timeout=900,
             check=False,
         )
         files = sorted(tree.iterdir()) if tree.is_dir() else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.releases import Released, build
-from toolkit.spec import AgentSpec
+from toolkit.config import parse_agent
 
 PROGRAM = '''\
 #!/usr/bin/env python3
@@ -14,10 +14,8 @@ PROGRAM = '''\
 import json
 import os
 import sys
-import threading
 import time
 import urllib.request
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
 def call(path, body, token=""):
@@ -28,18 +26,6 @@ def call(path, body, token=""):
         return json.loads(answer.read())
 
 
-class Page(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-if os.environ.get("PORT"):
-    server = HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
 token = ""
 while True:
     try:
@@ -54,34 +40,47 @@ while True:
 '''
 
 
-def build_beating(
-    folder: Path, version: str = "1.0.0", *, said: str = "", **more: object
-) -> Released:
-    """Build a version of it; `said` is another version that its heartbeats name.
+RELEASE = """name = "beating"
+title = "An agent that beats"
+source = "agent"
+version = "{version}"
 
-    `more` are keys of the release file in the place of those that stand here.
-    """
+[runtime]
+kind = "none"
+
+[service]
+exec = ["/usr/bin/python3", "{{current}}/run"]
+restart_delay = 1
+managers = ["systemd", "direct"]
+required = ["AIWM_BASE_URL", "AIWM_AGENT_ID", "AIWM_AGENT_SECRET"]
+secret = ["AIWM_AGENT_SECRET"]
+
+[health]
+command = ["/bin/true"]
+timeout = 20
+interval = 0.2
+watch = {watch}
+"""
+GATE = """
+[health.controller]
+url = "${AIWM_BASE_URL}/agents/${AIWM_AGENT_ID}/heartbeats"
+token = "AIWM_AGENT_SECRET"
+"""
+
+
+def release_text(version: str = "1.0.0", *, gate: bool = False) -> str:
+    """Give its release file; with `gate`, the controller must have heard a version on trial."""
+    return RELEASE.format(version=version, watch=6 if gate else 1) + (GATE if gate else "")
+
+
+def build_beating(
+    folder: Path, version: str = "1.0.0", *, said: str = "", gate: bool = False
+) -> Released:
+    """Build a version of it; `said` is another version that its heartbeats name."""
     project = folder / f"{version}-{said}"
     (project / "agent").mkdir(parents=True)
     program = project / "agent" / "run"
     program.write_text(PROGRAM.format(version=version, said=said or version), "utf-8")
     program.chmod(0o755)
-    spec = AgentSpec.model_validate(
-        {
-            "name": "beating",
-            "title": "An agent that beats",
-            "source": "agent",
-            "version": version,
-            "runtime": {"kind": "none"},
-            "service": {
-                "exec": ["/usr/bin/python3", "{current}/run"],
-                "restart_delay": 1,
-                "managers": ["systemd", "direct"],
-                "required": ["AIWM_BASE_URL", "AIWM_AGENT_ID", "AIWM_AGENT_SECRET"],
-                "secret": ["AIWM_AGENT_SECRET"],
-            },
-            "health": {"command": ["/bin/true"], "timeout": 20, "interval": 0.2, "watch": 1},
-            **more,
-        }
-    )
+    spec = parse_agent(release_text(version, gate=gate), file="release/beating.toml")
     return build(spec, project, folder / "dist")

@@ -50,20 +50,21 @@ class Server:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     token: str = ""
+    address: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
         """Give the address of the API, with the prefix that the options name."""
         options = list(self.options)
         prefix = options[options.index("--path-prefix") + 1] if "--path-prefix" in options else ""
-        return f"http://127.0.0.1:{self.port}{prefix}"
+        return f"http://{self.address}:{self.port}{prefix}"
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "aiwm_controller", "serve", "--port", str(self.port)),
-                    *("--database", self.database, *self.options),
+                    *("--host", self.address, "--database", self.database, *self.options),
                 ],
                 stdout=log,
                 stderr=log,
@@ -113,10 +114,12 @@ class Server:
 
 
 @contextmanager
-def serving(database: str, log: Path, *options: str) -> Iterator[Server]:
+def serving(
+    database: str, log: Path, *options: str, address: str = "127.0.0.1"
+) -> Iterator[Server]:
     """Set a database up and serve from it."""
     made = json.loads(command("init", "--email", "owner@example.com", "--json", database=database))
-    server = Server(database, log, options, token=made["token"])
+    server = Server(database, log, options, token=made["token"], address=address)
     server.start()
     try:
         yield server

@@ -68,9 +68,9 @@ def test_uv_locks_without_addresses_and_paths() -> None:
 
 
 def test_uv_takes_extras_and_leaves_out_what_is_built_here() -> None:
-    needs = commands.Needs((Path("a"), Path("b")), extras=("web",), local=("helper",))
+    needs = commands.Needs((Path("a"), Path("b")), ("web",), ("helper",), Path("over"))
     argv = commands.uv_compile("/py", needs, Path("lock"), minimum="3.10").argv
-    assert {"--extra=web", "--no-emit-package=helper"} < set(argv)
+    assert {"--extra=web", "--no-emit-package=helper", "--overrides=over"} < set(argv)
     assert argv[-3:] == ("lock", "a", "b")
 
 

@@ -136,6 +136,15 @@ def test_packages_of_the_project_are_found_there_and_have_no_place_in_the_lock(
     assert [line for text in texts.values() for line in text.splitlines() if line[0] != "#"] == []
 
 
+def test_what_is_never_loaded_is_left_out_with_what_it_needs(project: Path) -> None:
+    python_project(project / "app", "app", "one-of-ours")
+    python_project(project / "one", "one-of-ours", "a-package-of-no-index")
+    build = {"local": ["one"], "without": ["a-package-of-no-index"]}
+    first, _ = run(project, source="app", version="1", runtime={"kind": "python"}, build=build)
+    lines = first.path.read_text("utf-8").splitlines()
+    assert [line for line in lines if line[0] != "#"] == []
+
+
 def test_a_local_folder_that_is_no_project(project: Path) -> None:
     python_project(project / "app", "app")
     (project / "one").mkdir()

@@ -20,10 +20,12 @@ from typing import Any
 import yaml
 
 from tests.support.ansible import install_collection
+from tests.support.molecule import ours
 from tests.support.podman import machine_lock
 from tests.support.published import Project
 from tests.support.releases import TOP
 
+OURS = "aiwm"  # the controller, and an agent of it
 MADE = TOP / "build" / "molecule"
 _LIFE = 12 * 3600
 _COLLECTION = ("galaxy.yml", "meta", "plugins", "roles", "playbooks", "README.md")
@@ -56,6 +58,8 @@ class Offer:
 
     def variables(self, sample: str, url: str) -> Mapping[str, Any]:
         """Give what `toolkit render ansible-vars` prints of channel `stable` of a store."""
+        if sample == OURS:
+            return ours.variables(self.folder, url)
         argv = [sys.executable, "-m", "toolkit", "render", "ansible-vars", sample, "--store", url]
         done = subprocess.run(
             [*argv, "--root", "keys/root.json", "--channel", "stable"],
@@ -73,7 +77,10 @@ def collections() -> Path:
 
 
 def offer(sample: str) -> Offer:
-    """Give the store of a sample agent."""
+    """Give the store of a sample agent, or of the project's own releases."""
+    if sample == OURS:
+        sources = (*_RELEASES, "release", "controller", "agents")
+        return Offer(_made(f"offer-{sample}", sources, ours.publish))
     return Offer(_made(f"offer-{sample}", _RELEASES, lambda folder: _publish(sample, folder)))
 
 

@@ -6,6 +6,8 @@ import asyncio
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,9 @@ from aiwm_controller.settings import Settings, from_environment
 from fastapi.testclient import TestClient
 
 from tests.support.aiwm import sqlite_settings
+from tests.support.releases import TOP
+from tests.support.signed_store import SignedStore
+from toolkit.config import parse_agent
 
 MIGRATIONS = Path(aiwm_controller.__file__).parent / "migrations" / "versions"
 
@@ -100,3 +105,52 @@ def test_releases_that_come_with_toolkit_are_known_in_any_folder(tmp_path: Path)
     assert installer._spec("own").release_version == "1"
     with pytest.raises(Conflict, match="no release nothing"):
         installer._spec("nothing")
+
+
+_WITHOUT = """
+import importlib.abc
+import sys
+
+class Refuses(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuses())
+import asyncio, importlib, pkgutil
+import aiwm_controller
+for module in pkgutil.walk_packages(aiwm_controller.__path__, "aiwm_controller."):
+    if ".migrations" not in module.name and not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+from datetime import datetime, UTC
+from pathlib import Path
+from aiwm_controller.install import Installer, Order
+order = Order("xora-cc-agent", "https://cdn", "stable", "https://c", "id", "me", datetime.now(UTC))
+text = asyncio.run(Installer(Path({folder!r})).script(order))
+assert text.startswith("#!/usr/bin/env bash")
+print("well")
+"""
+# Names of modules that are not those of their packages.
+_MODULES = {
+    "ansible-core": "ansible",
+    "cyclonedx-python-lib": "cyclonedx",
+    "pytest-testinfra": "testinfra",
+    "backports-zstd": "backports",
+    "zlib-ng": "zlib_ng",
+}
+
+
+def test_the_controller_loads_nothing_that_its_release_leaves_out(tmp_path: Path) -> None:
+    text = (TOP / "release" / "aiwm-controller.toml").read_text("utf-8")
+    without = parse_agent(text, file="aiwm-controller.toml").build.without
+    names = {_MODULES.get(name, name) for name in without}
+    assert len(names) > 10
+    signed = SignedStore(tmp_path / "store", agents=("xora-cc-agent",))
+    (tmp_path / "root.json").write_bytes(signed.root_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT.format(names=names, folder=str(tmp_path))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "well\n", done.stderr
