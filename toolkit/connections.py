@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fabric import Connection
-from paramiko import MissingHostKeyPolicy, PKey, SSHClient, SSHException
+from paramiko import MissingHostKeyPolicy, PKey, SSHClient, SSHException, Transport
 
 from toolkit.hosts import Host
 from toolkit.known_hosts import SYSTEM, USER, KnownHosts, fingerprint, server_name
@@ -35,9 +35,23 @@ class _Refuse(MissingHostKeyPolicy):  # type: ignore[misc]
         raise UnknownHostKeyError(hostname, key)
 
 
+class PatientTransport(Transport):  # type: ignore[misc]
+    """Gives a host as long for the exchange of keys as for its first line.
+
+    Paramiko would count both into the seconds in which a host is to take the connection, so that a
+    busy host looked like one that is not there.
+    """
+
+    def start_client(self, event: threading.Event | None = None, timeout: object = None) -> None:
+        """Agree on keys; raises EOFError or SSHException where the host takes too long."""
+        del timeout
+        self.handshake_timeout = self.banner_timeout
+        super().start_client(event)
+
+
 @dataclass
 class Doors:
-    """The connections of one run: what they share, such as jump hosts and keys, is made once."""
+    """Opens connections: what they share, such as jump hosts and keys, is made once."""
 
     reach: Reach
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,9 +110,14 @@ class Doors:
             "password": host.password.reveal() if host.password else None,
             "allow_agent": not only,
             "look_for_keys": not files,
-            "banner_timeout": self.reach.connect * 2,
-            "auth_timeout": self.reach.connect * 2,
-            "channel_timeout": self.reach.connect * 2,
+            **self._patience(),
+        }
+
+    def _patience(self) -> dict[str, Any]:
+        steps = ("banner_timeout", "auth_timeout", "channel_timeout")
+        return {
+            "transport_factory": PatientTransport,
+            **dict.fromkeys(steps, self.reach.login),
         }
 
     def _key(self, file: str) -> Any:
@@ -132,7 +151,7 @@ class Doors:
             config=configuration(file),
             connect_timeout=int(self.reach.connect) or 1,
             gateway=before,
-            connect_kwargs={"banner_timeout": self.reach.connect * 2},
+            connect_kwargs=self._patience(),
         )
         self._trust(gate, configuration(file).base_ssh_config.lookup(gate.original_host))
         with self._lock:
@@ -141,7 +160,8 @@ class Doors:
     def _open_gate(self, gate: Connection) -> None:
         if isinstance(gate.gateway, Connection):
             self._open_gate(gate.gateway)
-        lock = next(lock for lock, known in self._gates.values() if known is gate)
+        with self._lock:
+            lock = next(lock for lock, known in self._gates.values() if known is gate)
         with lock:
             gate.open()
 

@@ -122,3 +122,9 @@ class LedgerError(ToolkitError):
     """What is known of a rollout can't be read or written, or somebody else drives it."""
 
     exit_code = 17
+
+
+class ControllerError(ToolkitError):
+    """The AIWM controller could not be asked, refused, or does not hear from an agent."""
+
+    exit_code = 18

@@ -12,12 +12,14 @@ class Reach:
     """How hosts are reached, over what the inventory says of each.
 
     `known_hosts` and `ssh_config` are files to read in place of the usual ones; `connect` is how
-    many seconds a host may take to take a connection.
+    many seconds a host may take to take a connection, `login` how many each step of the login may
+    take then: a dead host takes none, and a busy one needs its time.
     """
 
     known_hosts: Path | None = None
     ssh_config: Path | None = None
     connect: float = 10
+    login: float = 60
 
 
 class Kind(StrEnum):

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from toolkit.hosts import Host
 from toolkit.launch import command_line
 from toolkit.reaching import Failure, Kind, Reach
-from toolkit.session import LocalPipe, Session, SshPipe
+from toolkit.session import LocalPipe, Session
 
 if TYPE_CHECKING:
-    from toolkit.connections import Doors
+    from fabric import Connection
+
+    from toolkit.logins import Logins
 
 __all__ = ["Failure", "Host", "Kind", "Line", "Outcome", "Program", "Reach", "run", "stream"]
 
@@ -66,11 +68,12 @@ class _Work:
 
     program: Program
     timeout: float
-    doors: Doors
+    logins: Logins
+    shared: bool = False
     todo: queue.SimpleQueue[Host | None] = field(default_factory=queue.SimpleQueue)
     done: queue.SimpleQueue[Line | Outcome] = field(default_factory=queue.SimpleQueue)
     begun: dict[str, float] = field(default_factory=dict)
-    closers: dict[str, Callable[[], None]] = field(default_factory=dict)
+    closers: dict[str, Callable[[bool], None]] = field(default_factory=dict)
     lines: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -81,15 +84,16 @@ def run(
     *,
     parallel: int = PARALLEL,
     timeout: float = TIMEOUT,
-    reach: Reach | None = None,
+    reach: Reach | Logins | None = None,
 ) -> Iterator[Outcome]:
     """Run `program` on every host and give each one's outcome as it ends, each host once.
 
     `parallel` hosts at a time, `timeout` seconds for each, connecting among it. Where the caller
     stops early or is interrupted, the connections are closed; a program that works on a host may
-    go on there, unless it watches its standard input.
+    go on there, unless it watches its standard input. Where `reach` is who logs in, connections are
+    taken from there and given back, for the caller to close.
     """
-    work = _Work(program, timeout, _doors(reach))
+    work = _Work(program, timeout, *_logins(reach))
     for result in _results(hosts, work, parallel):
         if isinstance(result, Outcome):
             yield result
@@ -103,14 +107,21 @@ def stream(
     reach: Reach | None = None,
 ) -> Iterator[Line | Outcome]:
     """Run `program` on all hosts at once and give each line as it comes, and each host's end."""
-    work = _Work(program, timeout or _FOREVER, _doors(reach), lines=True)
+    work = _Work(program, timeout or _FOREVER, open_logins(reach), lines=True)
     yield from _results(hosts, work, len(hosts))
 
 
-def _doors(reach: Reach | None) -> Doors:
-    from toolkit.connections import Doors  # noqa: PLC0415 - Fabric takes long to import
+def _logins(reach: Reach | Logins | None) -> tuple[Logins, bool]:
+    if reach is None or isinstance(reach, Reach):
+        return open_logins(reach), False
+    return reach, True
 
-    return Doors(reach or Reach())
+
+def open_logins(reach: Reach | None, keep: int = 0) -> Logins:
+    """Give what logs in to hosts, and keeps so many connections until it is closed."""
+    from toolkit.logins import Logins  # noqa: PLC0415 - Fabric takes long to import
+
+    return Logins(reach or Reach(), keep)
 
 
 def _results(hosts: Sequence[Host], work: _Work, parallel: int) -> Iterator[Line | Outcome]:
@@ -156,9 +167,10 @@ def _worker(work: _Work) -> None:
 def _outcome(host: Host, work: _Work) -> Outcome:
     from toolkit.unreached import failure_of  # noqa: PLC0415 - as above
 
-    begun = time.monotonic()
+    begun, well = time.monotonic(), False
     try:
         answer = _talk(host, work, begun + work.timeout)
+        well = True
         return Outcome(host, answer, seconds=time.monotonic() - begun)
     except Exception as error:  # noqa: BLE001 - failure_of knows them all, and names the others
         failure = failure_of(error, host, connected=host.name in work.closers)
@@ -166,14 +178,16 @@ def _outcome(host: Host, work: _Work) -> Outcome:
     finally:
         closer = work.closers.pop(host.name, None)
         if closer is not None:
-            closer()
+            closer(well)
 
 
 def _talk(host: Host, work: _Work, deadline: float) -> Any:
     session = _session(host, work, deadline)
     order = work.program.order(host)
     if not work.lines:
-        return json.loads(session.all(work.program.text, order))
+        answer = json.loads(session.all(work.program.text, order))
+        session.pipe.close()
+        return answer
     rest = b""
     for piece in session.output(session.start(work.program.text, order)):
         *lines, rest = (rest + piece).split(b"\n")
@@ -187,12 +201,13 @@ def _talk(host: Host, work: _Work, deadline: float) -> Any:
 def _session(host: Host, work: _Work, deadline: float) -> Session:
     if host.connection == "local":
         local = LocalPipe(command_line(host))
-        work.closers[host.name] = local.close
+        work.closers[host.name] = lambda _: local.close()
         return Session(host, local, deadline, ends=not work.lines)
-    connection = work.doors.open(host)
-    work.closers[host.name] = connection.close
-    left = max(deadline - time.monotonic(), 0.1)
-    pipe = SshPipe(connection.transport, command_line(host), left)
+
+    def opened(connection: Connection) -> None:
+        work.closers[host.name] = lambda well: work.logins.end(host.name, connection, well=well)
+
+    pipe = work.logins.start(host, command_line(host), deadline, opened)
     return Session(host, pipe, deadline, ends=not work.lines)
 
 
@@ -208,5 +223,6 @@ def _given_up(timeout: float) -> Failure:
 def _stop(work: _Work) -> None:
     work.stopped.set()
     for closer in list(work.closers.values()):
-        closer()
-    work.doors.close()
+        closer(False)
+    if not work.shared:
+        work.logins.close()

@@ -24,6 +24,10 @@ def failure_of(error: Exception, host: Host, *, connected: bool) -> Failure:
     """Say what `error` means; `connected` says whether the host had let us in before."""
     if isinstance(error, (BadHostKeyException, UnknownHostKeyError)):
         return _host_key(error, host)
+    if _slow(error, connected=connected):
+        where = f"{host.address}:{host.port or 22}"
+        hint = "look whether it has too much to do; then run it again"
+        return Failure(Kind.UNREACHABLE, f"{where} took the connection, and no login in time", hint)
     if isinstance(error, (AuthenticationException, PasswordRequiredException)) or (
         "No authentication methods" in str(error)
     ):
@@ -33,6 +37,14 @@ def failure_of(error: Exception, host: Host, *, connected: bool) -> Failure:
     if isinstance(error, (OSError, SSHException, EOFError)):
         return _network(error, host, connected=connected)
     return _program(error)
+
+
+def _slow(error: Exception, *, connected: bool) -> bool:
+    """Say whether the host was too slow for a login; Paramiko has words for it, and no class."""
+    if isinstance(error, AuthenticationException):
+        return any(words in str(error) for words in ("timeout", "transport shut down"))
+    no_line = isinstance(error, SSHException) and "protocol banner" in str(error)
+    return not connected and (no_line or isinstance(error, EOFError))
 
 
 def _program(error: Exception) -> Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 from collections.abc import AsyncIterator, Callable
@@ -19,8 +20,10 @@ from pydantic import BaseModel
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from aiwm_controller import __version__, fleet, logs
+from aiwm_controller import __version__, fleet, logs, mcp_server
 from aiwm_controller.beat_stores import store_of
 from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock, utc_now
@@ -41,6 +44,7 @@ from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters, Traced, log
 from aiwm_controller.models import Event, InstallToken
 from aiwm_controller.outbound import Outbound, Reach
+from aiwm_controller.pace import Pace
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.routes import (
     agents,
@@ -78,11 +82,25 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class Controller(FastAPI):
+    """Lets heartbeats by before it, and its middleware, look at a request."""
+
+    def take_heartbeats(self, prefix: str) -> None:
+        """Take heartbeats under `prefix` the short way."""
+        self._express = Express(
+            super().__call__, prefix, lambda: getattr(self.state, "controller", None)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request."""
+        await self._express(scope, receive, send)
+
+
 def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """Make the application; it opens its database when it starts."""
     prefix = settings.path_prefix
     meters = Meters()
-    app = FastAPI(
+    app = Controller(
         title="AIWM controller",
         version=__version__,
         docs_url=f"{prefix}/api-docs",
@@ -101,6 +119,7 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.include_router(router)
     if prefix:  # who watches over the process asks the same address, whatever people use
         app.add_api_route("/health", operations.health, include_in_schema=False)
+    app.router.routes.append(Route(f"{prefix}/mcp", mcp_server.Endpoint(), methods=["POST"]))
     app.mount(f"{prefix}/static", StaticFiles(directory=STATIC), name="static")
     for fault in (Fault, RequestValidationError, HTTPException, SQLAlchemyError, OSError):
         app.add_exception_handler(fault, _answered)
@@ -110,14 +129,17 @@ def create(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     app.add_middleware(AssumeJson, forms=forms, passing=passing)
     app.add_middleware(Guard, limit=settings.body_limit, passing=passing, refuse=_refuse)
     app.add_middleware(Traced, meters=meters)
-    app.add_middleware(Express, prefix=prefix, state=lambda: getattr(app.state, "controller", None))
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
+    app.take_heartbeats(prefix)
     return app
 
 
 def from_the_environment() -> FastAPI:
     """Make the application that the environment describes: each worker process calls this."""
     logs.configure(os.environ.get("AIWM_LOG_LEVEL", "info"))
-    return create(from_environment())
+    app = create(from_environment())
+    gc.freeze()  # what is loaded by now stays: the collector need not look at it again and again
+    return app
 
 
 def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[FastAPI], Any]:
@@ -138,6 +160,7 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             clock=clock,
             meters=meters,
             beats=BeatWriter(store_of(database, settings.history), clock, meters),
+            pace=Pace(settings.next_heartbeat),
             installer=Installer(settings.releases),
             times=Times(settings.online_within, settings.late_within),
             connects=Limiter(settings.connects_a_minute, 60),
@@ -145,10 +168,12 @@ def _lifespan(settings: Settings, clock: Clock, meters: Meters) -> Callable[[Fas
             logins=Limiter(10, 60),
         )
         app.state.controller = state
+        app.state.mcp = mcp_server.manager(settings.body_limit)
         state.beats.start()
         sweeper = asyncio.create_task(_sweep(state))
         try:
-            yield
+            async with app.state.mcp.run():
+                yield
         finally:
             sweeper.cancel()
             await asyncio.gather(sweeper, return_exceptions=True)

@@ -6,45 +6,67 @@ alone says what is wrong with a heartbeat.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from aiwm_controller.beats import Beat
 from aiwm_controller.errors import Fault
 from aiwm_controller.limits import App, Message, Receive, Scope, Send
 from aiwm_controller.logs import HEADER
 from aiwm_controller.state import State
-from aiwm_controller.tokens import Bearer, Tokens
-from aiwm_controller.wire import HeartbeatIn
+from aiwm_controller.tokens import Tokens
+from aiwm_controller.wire import HeartbeatIn, Metrics, Reported
 
 _LARGEST = 16_384
 _REMEMBERED = 200_000
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BEARER = b"Bearer "
+_SIMPLE = 4096
+# Escapes may hide a NUL or half a character, long digits a number that no database holds.
+_NOT_SIMPLE = re.compile(rb"[\\\x7f]|[0-9]{16}|[eE][+-]?[0-9]{3}")
+_STATUSES = frozenset(get_args(Reported))
+_NAMES = frozenset({"status", "version", "configVersion", "metrics"})
+_RENAMED = frozenset(
+    name for name, each in Metrics.model_fields.items() if each.alias not in (None, name)
+)
+
+
+class Caller(NamedTuple):
+    """The agent of a token, and when that expires in seconds since 1970."""
+
+    id: str
+    generation: int
+    expires: int
 
 
 class KnownTokens:
-    """Remembers which tokens were verified, until they expire: HMAC and JSON take a while."""
+    """Remembers which tokens were verified, until they expire: HMAC and JSON take a while.
+
+    It keeps their digests, not the tokens. What ends a token early is looked up for each heartbeat.
+    """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, tuple[Bearer, int]] = OrderedDict()
+        self._known: OrderedDict[bytes, Caller] = OrderedDict()
 
-    def bearer(self, token: bytes, tokens: Tokens) -> Bearer:
+    def caller(self, token: bytes, tokens: Tokens) -> Caller:
         """Give the agent of a token; raises Unauthorized as `Tokens.verify` does."""
-        found = self._known.get(token)
-        if found is not None and found[1] > time.time():
-            return found[0]
-        text = token.decode("latin-1")
-        bearer, expires = tokens.verify(text, "agent"), tokens.expiry(text)
-        self._known[token] = (bearer, expires)
+        digest = hashlib.sha256(token).digest()
+        found = self._known.get(digest)
+        if found is not None and found.expires > time.time():
+            return found
+        bearer, expires = tokens.verify_until(token.decode("latin-1"), "agent")
+        found = self._known[digest] = Caller(bearer.id, bearer.generation, expires)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return bearer
+        return found
 
 
 class Express:
@@ -90,28 +112,83 @@ class Express:
         authorization = headers.get(b"authorization", b"")
         if not authorization.startswith(_BEARER):
             raise Fault("no token")
-        bearer = self._tokens.bearer(authorization[len(_BEARER) :], state.tokens)
-        if path[len(self._head) : -len(self._tail)] != bearer.id:
+        caller = self._tokens.caller(authorization[len(_BEARER) :], state.tokens)
+        if path[len(self._head) : -len(self._tail)] != caller.id:
             raise Fault("another agent's token")
-        beat = beat_of(bearer, HeartbeatIn.model_validate_json(body))
+        beat = simple_beat(caller.id, caller.generation, body)
+        if beat is None:
+            said = HeartbeatIn.model_validate_json(body)
+            beat = beat_of(caller.id, caller.generation, said)
         version = await state.beats.record(beat)
         return b'{"success":true,"acknowledged":true,"nextHeartbeat":%d,"configVersion":%d}' % (
-            state.settings.next_heartbeat,
+            state.pace.next(),
             version,
         )
 
 
-def beat_of(bearer: Bearer, said: HeartbeatIn) -> Beat:
+def beat_of(agent_id: str, generation: int, said: HeartbeatIn) -> Beat:
     """Give what is stored of a heartbeat."""
     metrics, upgrade = said.metrics, said.last_upgrade
     return Beat(
-        agent_id=bearer.id,
-        generation=bearer.generation,
+        agent_id=agent_id,
+        generation=generation,
         status=said.status,
         version=said.version,
         metrics=metrics.model_dump_json(by_alias=True, exclude_unset=True) if metrics else None,
         config_seen=said.config_version,
         upgrade=upgrade.model_dump_json(by_alias=True) if upgrade else None,
+    )
+
+
+def simple_beat(agent_id: str, generation: int, body: bytes) -> Beat | None:
+    """Give what is stored of a heartbeat that is plain to see, and None for any other.
+
+    It takes a third of the time of `HeartbeatIn`, which judges whatever is left over here.
+    """
+    said = _simple_json(body)
+    if type(said) is not dict or not _in_order(said):
+        return None
+    metrics = said.get("metrics")
+    return Beat(
+        agent_id=agent_id,
+        generation=generation,
+        status=said["status"],
+        version=said.get("version", ""),
+        metrics=None if metrics is None else to_json(metrics).decode(),
+        config_seen=said.get("configVersion"),
+        upgrade=None,
+    )
+
+
+def _simple_json(body: bytes) -> Any:
+    if len(body) > _SIMPLE or not body.isascii() or _NOT_SIMPLE.search(body):
+        return None
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        return None
+
+
+def _in_order(said: dict[str, Any]) -> bool:
+    status, version, seen = said.get("status"), said.get("version", ""), said.get("configVersion")
+    return (
+        said.keys() <= _NAMES
+        and type(status) is str
+        and status in _STATUSES
+        and type(version) is str
+        and len(version) <= 100
+        and (seen is None or (type(seen) is int and 0 <= seen < 1 << 31))
+        and _are_numbers(said.get("metrics"))
+    )
+
+
+def _are_numbers(metrics: Any) -> bool:
+    return metrics is None or (
+        type(metrics) is dict
+        and all(
+            (type(value) is int or type(value) is float) and name not in _RENAMED
+            for name, value in metrics.items()
+        )
     )
 
 

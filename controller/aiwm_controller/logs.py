@@ -94,7 +94,7 @@ class Traced:
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 message["headers"] = [*message["headers"], (HEADER, correlation.encode())]
             await send(message)
 

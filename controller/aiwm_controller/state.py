@@ -19,6 +19,7 @@ from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters
 from aiwm_controller.models import Event, Key
 from aiwm_controller.outbound import Outbound
+from aiwm_controller.pace import Pace
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.sealing import Sealer
 from aiwm_controller.settings import Settings
@@ -40,6 +41,7 @@ class State:
     clock: Clock
     meters: Meters
     beats: BeatWriter
+    pace: Pace
     installer: Installer
     times: Times
     connects: Limiter

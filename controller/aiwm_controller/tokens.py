@@ -61,11 +61,15 @@ class Tokens:
 
     def verify(self, token: str, *kinds: Kind) -> Bearer:
         """Give whom `token` is of; raises Unauthorized where it is none of `kinds` or not ours."""
+        return self.verify_until(token, *kinds)[0]
+
+    def verify_until(self, token: str, *kinds: Kind) -> tuple[Bearer, int]:
+        """Give the same, and when the token expires in seconds since 1970."""
         claims = self._claims(token)
         if claims["type"] not in kinds:
             wanted = " or ".join(kinds)
             raise Unauthorized(f"this is the token of a {claims['type']}, not of a {wanted}")
-        return Bearer(
+        bearer = Bearer(
             kind=claims["type"],
             id=claims["sub"],
             org_id=claims["orgId"],
@@ -73,10 +77,7 @@ class Tokens:
             generation=claims["generation"],
             username=claims.get("username", ""),
         )
-
-    def expiry(self, token: str) -> int:
-        """Give when a token that was verified expires, in seconds since 1970."""
-        return int(self._claims(token)["exp"])
+        return bearer, int(claims["exp"])
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,16 @@ import pytest
 from tests.support.hosts import BootHost, Host
 from tests.support.releases import Released
 from tests.support.serve import StoreServer
-from tests.support.signed_fleet import BAD, NEW, OLD, SignedFleet, build_tiny, on_trial, wait_for
+from tests.support.signed_fleet import (
+    BAD,
+    FADING,
+    NEW,
+    OLD,
+    SignedFleet,
+    build_tiny,
+    on_trial,
+    wait_for,
+)
 
 pytestmark = pytest.mark.hosts
 COUNT = 6
@@ -139,16 +149,71 @@ def kill_sshd(host: Host) -> None:
     host.run(["sh", "-c", "kill -9 $(pgrep -x sshd) $(pgrep -x sshd-session) || true"], user="root")
 
 
+def revive_sshd(host: Host) -> None:
+    host.run(["systemctl", "unmask", "--runtime", "ssh"], user="root")
+    host.run(["systemctl", "start", "ssh"], user="root")
+
+
 def test_sshd_dies_in_mid_upgrade(fleet: SignedFleet) -> None:
     host = fleet.hosts["h00"]
     running = upgrading(fleet, "h00")
     kill_sshd(host)
     wait_for(lambda: not on_trial(host))
-    host.run(["systemctl", "unmask", "--runtime", "ssh"], user="root")
-    host.run(["systemctl", "start", "ssh"], user="root")
+    revive_sshd(host)
     said = running.communicate(timeout=300)[0]
     assert running.returncode == 0, said
     assert fleet.history() == [UPGRADED] * COUNT
+
+
+def test_sshd_dies_in_mid_upgrade_and_stays_dead(fleet: SignedFleet) -> None:
+    host = fleet.hosts["h04"]
+    running = upgrading(fleet, "h04")
+    kill_sshd(host)
+    said = running.communicate(timeout=400)[0]
+    assert running.returncode == 0, said
+    assert "1 host is lost" in said
+    told = fleet.run("rollouts")[-1]
+    assert (told["outcome"], kinds(told)) == ("finished", {"h04": "silent"})
+    assert whats(told) == {"holds": COUNT - 1, "lost": 1}
+    # Nobody could tell it anything, and it went through its trial all the same.
+    assert fleet.history() == [UPGRADED] * COUNT
+    revive_sshd(host)
+    told = fleet.run("resume", told["id"])
+    assert whats(told) == {"holds": COUNT}
+    assert fleet.history() == [UPGRADED] * COUNT
+
+
+def test_a_silent_host_takes_a_bad_version_back_by_itself(fleet: SignedFleet) -> None:
+    host = fleet.hosts["h00"]
+    fleet.promote(FADING)
+    running = upgrading(fleet, "h00")
+    kill_sshd(host)
+    said = running.communicate(timeout=400)[0]
+    assert running.returncode == 16, said
+    told = fleet.run("rollouts")[-1]
+    assert (told["why"], kinds(told)) == ("it failed on a canary", {"h00": "silent"})
+    assert fleet.versions() == [OLD] * COUNT
+    back = [("installed", OLD), ("reverted", FADING)]
+    assert fleet.history() == [back, *[[("installed", OLD)]] * (COUNT - 1)]
+    revive_sshd(host)
+    told = fleet.run("resume", told["id"], code=16)
+    assert kinds(told) == {"h00": "failed_before"}
+    assert fleet.history()[0] == back
+
+
+def test_a_host_that_is_busy_for_a_while_is_not_lost(fleet: SignedFleet) -> None:
+    def tell(word: str) -> None:
+        for name in ("h01", "h05"):
+            ask = ["systemctl", "kill", f"--signal={word}", "ssh"]
+            fleet.hosts[name].run(ask, user="root")
+
+    tell("STOP")
+    # Longer than a host may take to take a connection, which the kernel does by itself.
+    awake = threading.Timer(15, tell, ["CONT"])
+    awake.start()
+    plan = fleet.run("upgrade", "--plan")
+    awake.join()
+    assert {row["standing"] for row in plan["hosts"]} == {"changes"}, plan
 
 
 def test_a_wrong_host_key_is_refused(fleet: SignedFleet, tmp_path: Path) -> None:

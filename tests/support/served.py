@@ -53,7 +53,10 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        """Give the address of the API, with the prefix that the options name."""
+        options = list(self.options)
+        prefix = options[options.index("--path-prefix") + 1] if "--path-prefix" in options else ""
+        return f"http://127.0.0.1:{self.port}{prefix}"
 
     def start(self) -> None:
         with self.log.open("ab") as log:

@@ -20,16 +20,20 @@ from toolkit.host.target import Rollout
 from toolkit.install_script import Choices
 from toolkit.order import offering
 
-OLD, NEW, BAD = "1.0.0", "1.1.0", "1.2.0"
+OLD, NEW, BAD, FADING = "1.0.0", "1.1.0", "1.2.0", "1.3.0"
+_FADES = "python3 {current}/agent.py & sleep 5; kill $!; exit 1"
 ALL = {"stable": Rollout()}
 
 
 def build_tiny(folder: Path) -> dict[str, Released]:
-    """Build an old, a new and a bad version of the small agent; the bad one ends at once."""
-    exits: dict[str, Any] = {"exec": ["/bin/sh", "-c", "echo not today; exit 1"]}
+    """Build four versions of the small agent: a bad one ends at once, a fading one after 5 s."""
+    scripts = {BAD: "echo not today; exit 1", FADING: _FADES}
+    exits: dict[str, Any] = {
+        version: {"exec": ["/bin/sh", "-c", script]} for version, script in scripts.items()
+    }
     return {
-        version: tiny(folder / version, version=version, **(exits if version == BAD else {}))
-        for version in (OLD, NEW, BAD)
+        version: tiny(folder / version, version=version, **exits.get(version, {}))
+        for version in (OLD, NEW, BAD, FADING)
     }
 
 

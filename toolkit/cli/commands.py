@@ -71,6 +71,7 @@ ALL: Mapping[str, Entry] = {
     "render": Entry("render", "Print install scripts, units, environment files"),
     "bundle": Entry("bundle", "Write one file for hosts without a network"),
     "verify": Entry("verify", "Prove on hosts that an agent runs"),
+    "enroll": Entry("enroll", "Make hosts agents of the AIWM controller"),
     "fleet": Entry("fleet", "Work on all hosts of an inventory"),
     "demo": Entry("demo", "Show the whole way on this machine"),
 }

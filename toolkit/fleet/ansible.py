@@ -47,6 +47,10 @@ class AnsibleDoor:
         """Play `status`."""
         return self._play("status", hosts, {})
 
+    def glance(self, hosts: Sequence[str]) -> Iterator[Outcome]:
+        """Play `status`, too."""
+        return self.status(hosts)
+
     def visit(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
         """Play what the rollout is for."""
         return self._play(self.orders.verb, hosts, self._versions(hosts, state))
@@ -56,6 +60,9 @@ class AnsibleDoor:
         back = Orders(self.orders.name, "rollback", self.orders.wish, self.orders.offered)
         before = {host: state.before[host] for host in hosts}
         return self._play("rollback", hosts, before, orders=back)
+
+    def close(self) -> None:
+        """Do nothing: each play has ended what it began."""
 
     def _versions(self, hosts: Sequence[str], state: State) -> dict[str, str]:
         said = {

@@ -32,10 +32,15 @@ _RAN = ("unhealthy", "reverted", "failed_before")
 SILENT = (Kind.TIMEOUT, Kind.CUT, Kind.BROKEN)
 
 
-def found(outcome: Outcome) -> Found:
-    """Read the answer to an order with `check`: how a host stands before it is visited."""
+def found(outcome: Outcome, *, begun: bool = False) -> Found:
+    """Read the answer to an order with `check`: how a host stands before it is visited.
+
+    Where nothing was `begun` on the host before, no silence of it speaks against the version.
+    """
     host, answer = outcome.host.name, outcome.answer
     loss = _loss(outcome)
+    if outcome.failure is not None:
+        loss = replaced(outcome.failure, ran=begun)
     if loss is not None:
         return Found(host, "lost", loss=loss)
     before, after = version_in(answer, "before"), version_in(answer, "after")
@@ -68,7 +73,17 @@ def is_silent(outcome: Outcome) -> bool:
     """Say whether nobody knows what became of an order, or whether another one is in the way."""
     if outcome.failure is not None:
         return outcome.failure.kind in SILENT
-    return bool(outcome.answer.get("code") == BUSY)
+    return is_busy(outcome)
+
+
+def is_busy(outcome: Outcome) -> bool:
+    """Say whether a host did nothing, since another agentctl was at work there."""
+    return outcome.failure is None and bool(outcome.answer.get("code") == BUSY)
+
+
+def is_unreached(outcome: Outcome) -> bool:
+    """Say whether no login came about, so that nothing was asked: it may be tried again."""
+    return outcome.failure is not None and outcome.failure.kind is Kind.UNREACHABLE
 
 
 def working(outcome: Outcome) -> bool | None:

@@ -103,6 +103,15 @@ def bundles(fleet: Fleet, agent: str | None = None) -> Iterator[tuple[Report, by
         yield report, base64.b64decode(report.answer.get("data", ""))
 
 
+def enrolled(fleet: Fleet, controller: str, agent: str) -> Iterator[Report]:
+    """Say of each host which agent of `controller` it is, and whether its secret works there."""
+    order = {"do": "enrolled", "controller": controller}
+    for outcome in _ask(fleet, lambda host: {**order, **place(host, agent)}):
+        report = _report(outcome)
+        trouble = report.answer.get("trouble")
+        yield _failed(report, f"it does not reach the controller: {trouble}") if trouble else report
+
+
 def logs(
     fleet: Fleet, words: Sequence[str], agent: str | None = None, *, follow: bool = False
 ) -> Iterator[Line | Report]:

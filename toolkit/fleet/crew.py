@@ -14,6 +14,7 @@ from toolkit.rollout_events import Event, Loss, Undone
 from toolkit.rollout_state import State
 
 Tell = Callable[[Event], None]
+Ask = Callable[[Sequence[str]], Iterator[Outcome]]
 # A service may be seen between two processes.
 _TRIES = 3
 
@@ -45,11 +46,17 @@ class Door(Protocol):
     def status(self, hosts: Sequence[str]) -> Iterator[Outcome]:
         """Ask how the service stands: `data` of an answer is what `agentctl status` says."""
 
+    def glance(self, hosts: Sequence[str]) -> Iterator[Outcome]:
+        """Ask the same in the cheapest way; who seems unwell is to be asked for his status."""
+
     def visit(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
         """Do what the rollout is for."""
 
     def undo(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
         """Go back to the version that each had before."""
+
+    def close(self) -> None:
+        """Keep no connection any more."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,10 @@ class Crew:
     def together(self) -> bool:
         """Whether what is begun at one time ends at one time."""
         return self.door.together
+
+    def close(self) -> None:
+        """Keep no connection any more."""
+        self.door.close()
 
     def look(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
         """Tell how hosts stand before they are visited; who may be at work still is waited for."""
@@ -83,7 +94,7 @@ class Crew:
         left = list(hosts)
         for number in range(_TRIES):
             unwell = []
-            for outcome in self.door.status(left):
+            for outcome in self.door.status(left) if number else self.door.glance(left):
                 found = answers.looked_again(outcome, state.versions.get(outcome.host.name))
                 if found.loss is None or number == _TRIES - 1:
                     tell(found)
@@ -95,7 +106,13 @@ class Crew:
             time.sleep(self.patience.poll)
 
     def visit(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
-        """Do what the rollout is for; a host that falls silent is asked how it stands."""
+        """Do what the rollout is for; a host that falls silent is asked how it stands.
+
+        Where another agentctl was at work, nothing was done: once it has ended, it is our turn.
+        """
+
+        def ask(hosts: Sequence[str]) -> Iterator[Outcome]:
+            return self.door.visit(hosts, state)
 
         def ended(outcome: Outcome) -> None:
             tell(answers.ended(outcome, state.targets.get(outcome.host.name)))
@@ -103,9 +120,15 @@ class Crew:
         def silent(outcome: Outcome) -> None:
             name = outcome.host.name
             status = self._settled(name, outcome.seconds)
+            if answers.is_busy(outcome) and answers.working(status) is False:
+                (outcome,) = self._twice(ask, [name])
+                if not answers.is_silent(outcome):
+                    ended(outcome)
+                    return
+                status = self._settled(name, outcome.seconds)
             tell(answers.settled(status, state.targets.get(name), state.versions.get(name)))
 
-        self._each(self.door.visit(hosts, state), ended, silent)
+        self._each(self._twice(ask, hosts), ended, silent)
 
     def undo(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
         """Take hosts back to the version that they had."""
@@ -120,11 +143,24 @@ class Crew:
             loss = found.loss and Loss(found.loss.kind, found.loss.reason)
             tell(Undone(name, found.after, loss, found.seconds))
 
-        self._each(self.door.undo(hosts, state), ended, silent)
+        self._each(self._twice(lambda left: self.door.undo(left, state), hosts), ended, silent)
 
     def _check(self, hosts: Sequence[str], state: State, tell: Tell) -> None:
-        for outcome in self.door.check(hosts, state) if hosts else ():
-            tell(answers.found(outcome))
+        for outcome in self._twice(lambda left: self.door.check(left, state), hosts):
+            name = outcome.host.name
+            tell(answers.found(outcome, begun=name in state.open))
+
+    def _twice(self, ask: Ask, hosts: Sequence[str]) -> Iterator[Outcome]:
+        """Ask hosts; who could not be reached, so that nothing was asked, is tried once more."""
+        missed = []
+        for outcome in ask(hosts) if hosts else ():
+            if answers.is_unreached(outcome):
+                missed.append(outcome.host.name)
+            else:
+                yield outcome
+        if missed:
+            time.sleep(self.patience.poll)
+            yield from ask(missed)
 
     def _each(
         self,

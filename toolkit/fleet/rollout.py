@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from toolkit import ledger
+from toolkit import ledger, remote
 from toolkit.errors import LedgerError, NotFoundError
 from toolkit.fleet.ansible import AnsibleDoor
 from toolkit.fleet.crew import Crew, Door, Patience
 from toolkit.fleet.driver import Driver, Watcher
-from toolkit.fleet.fabric import FabricDoor
+from toolkit.fleet.fabric import KEPT, FabricDoor
 from toolkit.fleet.orders import Orders, Wish
 from toolkit.fleet.where import Where
 from toolkit.hosts import Host
@@ -103,7 +103,8 @@ def crew_of(request: Request, hosts: Sequence[Host]) -> Crew:
     if request.through == "ansible":
         door = AnsibleDoor(by_name, orders, request.where, patience, request.parallel)
     else:
-        door = FabricDoor(by_name, orders, request.where.reach, patience, request.parallel)
+        logins = remote.open_logins(request.where.reach, KEPT)
+        door = FabricDoor(by_name, orders, logins, patience, request.parallel)
     return Crew(door, patience)
 
 
@@ -136,7 +137,7 @@ def begin(request: Request, hosts: Sequence[Host], desk: Desk) -> Iterator[Begun
     how = {key: value for key, value in asdict(request).items() if key not in ("name", "verb")}
     rollout = _id(request.name, desk.clock(), desk.folder)
     planned = Planned(rollout, request.name, request.verb, request.target(), plan, how)
-    with ledger.create(desk.folder, planned, desk.clock) as held:
+    with closing(crew), ledger.create(desk.folder, planned, desk.clock) as held:
         yield Begun(rollout, Driver(held, crew, desk.watch, fold([planned])))
 
 
@@ -157,9 +158,10 @@ def resume(
         request = _again(Request.parse(planned)) if again else Request.parse(planned)
         hosts = _those_of(state.plan, request.where.hosts(password))
         refuse_overlap(desk.folder, request.name, state.plan, but=rollout)
-        driver = Driver(held, crew_of(request, hosts), desk.watch, state)
-        driver.note(Resumed())
-        yield Begun(rollout, driver)
+        with closing(crew_of(request, hosts)) as crew:
+            driver = Driver(held, crew, desk.watch, state)
+            driver.note(Resumed())
+            yield Begun(rollout, driver)
 
 
 def _again(request: Request) -> Request:

@@ -267,6 +267,51 @@ def bundle(order: Facts) -> Facts:
             return {**done, "data": base64.b64encode(packed.read()).decode("ascii")}
 
 
+def enrolled(order: Facts) -> Facts:
+    """Say which agent of which controller runs here, and whether its secret still works there.
+
+    `secret` is `works`, `refused` or `none`; `trouble` says why the order's controller could not be
+    asked from here. The secret goes to the controller that it is for, and to nobody else.
+    """
+    home = home_of(order)
+    values = _settings(home)
+    known = {"home": home, "agent": values.get("AIWM_AGENT_ID", "")}
+    same = values.get("AIWM_BASE_URL", "").rstrip("/") == order["controller"]
+    secret = values.get("AIWM_AGENT_SECRET", "") if same and known["agent"] else ""
+    path = f"/agents/{known['agent']}/heartbeats" if secret else "/health"
+    status, why = _fetched(order["controller"] + path, secret)
+    if status in (401, 403, 404) and secret:
+        return {**known, "secret": "refused", "trouble": ""}
+    trouble = "" if status == 200 else why or f"it answered {status}"
+    return {**known, "secret": "works" if secret else "none", "trouble": trouble}
+
+
+def _settings(home: str) -> dict[str, str]:
+    """Read .env, as far as words without spaces go."""
+    lines = (text_of(f"{home}/.env") or "").splitlines()
+    pairs = (line.partition("=") for line in lines if line[:1].isalpha())
+    values = {name: value.strip().strip("'\"") for name, _, value in pairs}
+    secret = text_of(f"{home}/credentials/AIWM_AGENT_SECRET")
+    return {**({"AIWM_AGENT_SECRET": secret} if secret else {}), **values}
+
+
+def _fetched(url: str, secret: str) -> tuple[int, str]:
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(url)  # noqa: S310 - somebody wrote it down
+    if secret:
+        request.add_unredirected_header("Authorization", f"Bearer {secret}")
+    try:
+        with urllib.request.urlopen(request, timeout=2 * SECONDS) as answer:  # noqa: S310
+            return answer.status, ""
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return 0, str(getattr(error, "reason", None) or error)
+
+
 def logs(order: Facts) -> None:
     """Print the service's log as it comes, until it ends or nobody listens any more."""
     import subprocess
@@ -295,7 +340,13 @@ def main() -> None:
     if order["do"] == "logs":
         logs(order)
         return
-    verbs = {"status": status, "exec": execute, "agentctl": agentctl, "bundle": bundle}
+    verbs = {
+        "status": status,
+        "exec": execute,
+        "agentctl": agentctl,
+        "bundle": bundle,
+        "enrolled": enrolled,
+    }
     print(json.dumps(verbs[order["do"]](order)))
 
 

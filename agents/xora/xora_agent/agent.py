@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xora_agent import release
+from xora_agent import release, report
 from xora_agent.brain import Brain, Mind
 from xora_agent.chat import Chat, Commands
 from xora_agent.configuration import Kind, Sources, Wanted, wanted
@@ -17,11 +17,12 @@ from xora_agent.environment import Environment, read_text
 from xora_agent.errors import FileError, SettingError, XoraError
 from xora_agent.guard import bounded, guarded
 from xora_agent.health import Health
-from xora_agent.link import Applied, Link, State, Ways, told
-from xora_agent.logs import Scrubber, log
+from xora_agent.link import Applied, Link, Ways
+from xora_agent.logs import Scrubber, log, told
 from xora_agent.meters import Activity, Meters
 from xora_agent.own import Account, Own, own
 from xora_agent.platforms import Maker, Platforms
+from xora_agent.report import Facts
 from xora_agent.secret import Secret
 from xora_agent.wire import Configuration
 
@@ -55,10 +56,14 @@ class Agent:
         self._own = own(place.environment.read())
         self._version = release.running_version(self._own.release_version, place.home)
         self._meters, self._activity = Meters(), Activity()
-        commands = Commands(self._reload_by_command, self._status, lambda: self._mind is not None)
+        commands = Commands(
+            reload=self._reload_by_command,
+            status=lambda: report.status(self._facts(), self._activity.messages),
+            is_ready=lambda: self._mind is not None,
+        )
         self._chat = Chat(parts.brain, self._activity, commands)
         self._platforms = Platforms(parts.makers, self._chat.receive)
-        self._health = Health(self.report, self._meters.text)
+        self._health = Health(lambda: report.health(self._facts()), self._meters.text)
         self._applying = asyncio.Lock()
         self._link: Link | None = None
         self._mind: Mind | None = None
@@ -69,9 +74,6 @@ class Agent:
     async def start(self) -> int:
         """Tell health, and say who this is; gives the port. Raises SettingError."""
         mine = self._own
-        if mine.account is not None:
-            self._place.scrubber.hide(mine.account.secret)
-            self._link = Link(self._ways(mine))
         log.info(
             "starting",
             agent=self._parts.kind.value,
@@ -79,7 +81,10 @@ class Agent:
             controller=mine.account.base_url if mine.account else None,
             secret=str(mine.account.secret) if mine.account else None,
         )
-        return await self._health.start(mine.health_host, mine.health_port)
+        port = await self._health.start(mine.health_host, mine.health_port)
+        if mine.account is not None:
+            self._link = Link(self._ways(mine))
+        return port
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -236,59 +241,17 @@ class Agent:
         said = "Reloaded." if applied.changed else "Nothing has changed."
         return "\n".join([said, *applied.notes])
 
-    def _status(self) -> str:
-        _, report = self.report()
-        aiwm, brain = report["aiwm"], report["brain"]
-        lines = [
-            f"{report['agent']} {report['version']}: {report['status']}",
-            f"controller: {aiwm['connection']}",
-            f"model: {brain['model'] or 'the default'}",
-            f"up {report['uptime']} s, {self._activity.messages} messages",
-        ]
-        lines += [f"{name}: {each['state']}" for name, each in report["platforms"].items()]
-        problem = brain["error"] or aiwm["error"]
-        return "\n".join([*lines, f"problem: {problem}"] if problem else lines)
-
-    def report(self) -> tuple[int, Mapping[str, Any]]:
-        """Give what /health answers: 503 while starting, and where nobody could be answered."""
-        platforms = self._platforms.report()
-        deaf = bool(platforms) and all(each["state"] != "connected" for each in platforms.values())
-        if not self._began:
-            code, status = 503, "starting"
-        elif self._mind is None or deaf:
-            code, status = 503, "failing"
-        else:
-            alone = self._link is None or self._link.state is State.CONNECTED
-            code, status = 200, "ok" if alone else "fallback"
-        return code, {
-            "status": status,
-            "agent": self._wanted.name if self._wanted else self._parts.kind.value,
-            "version": self._version,
-            "uptime": self._activity.uptime,
-            "aiwm": self._aiwm(),
-            "brain": {
-                "ready": self._mind is not None,
-                "model": _model_of(self._mind),
-                "error": self._error,
-            },
-            "platforms": platforms,
-        }
-
-    def _aiwm(self) -> Mapping[str, Any]:
-        link = self._link
-        if link is None:
-            return {"connection": State.OFF.value, "error": ""}
-        return {
-            "connection": link.state.value,
-            "error": link.error or link.config_error,
-            "lastConnectedAt": link.connected_at,
-            "lastHeartbeatAt": link.beaten_at,
-            "configVersion": link.config_version,
-        }
-
-
-def _model_of(mind: Mind | None) -> str:
-    return f"{mind.model.provider}/{mind.model.name}" if mind and mind.model else ""
+    def _facts(self) -> Facts:
+        return Facts(
+            name=self._wanted.name if self._wanted else self._parts.kind.value,
+            version=self._version,
+            uptime=self._activity.uptime,
+            began=self._began,
+            mind=self._mind,
+            error=self._error,
+            link=self._link,
+            platforms=self._platforms.report(),
+        )
 
 
 def _without_tokens(mind: Mind) -> Mind:

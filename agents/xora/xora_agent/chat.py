@@ -12,7 +12,7 @@ import structlog
 
 from xora_agent.brain import Brain, Question
 from xora_agent.errors import XoraError
-from xora_agent.guard import guarded
+from xora_agent.guard import end, guarded
 from xora_agent.logs import correlation, log
 from xora_agent.meters import Activity
 from xora_agent.platform import Room
@@ -83,10 +83,7 @@ class Chat:
     async def close(self) -> None:
         """Take no more messages, and leave those that wait."""
         self._closed = True
-        tasks = [line.task for line in self._lines.values() if line.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*(line.task for line in self._lines.values()))
 
     def _remember(self, room: Room) -> None:
         self._rooms[room.conversation] = room
@@ -107,9 +104,8 @@ class Chat:
     async def _reset(self, conversation: str) -> str:
         """Leave what is being answered or waits, then begin anew."""
         line = self._lines.pop(conversation, None)
-        if line is not None and line.task is not None:
-            line.task.cancel()
-            await asyncio.wait([line.task])
+        if line is not None:
+            await end(line.task)
         try:
             await guarded(self._brain.forget(conversation), "forgetting a conversation")
         except XoraError as error:
@@ -168,9 +164,8 @@ class Chat:
 @contextlib.asynccontextmanager
 async def _typing(room: Room) -> AsyncIterator[None]:
     """Show that an answer is written; where that fails, the answer counts more."""
-    shown = room.typing()
     try:
-        await guarded(shown.__aenter__(), "showing that it writes")
+        shown = await guarded(_shown(room), "showing that it writes")
     except XoraError:
         yield
         return
@@ -179,3 +174,9 @@ async def _typing(room: Room) -> AsyncIterator[None]:
     finally:
         with contextlib.suppress(XoraError):
             await guarded(shown.__aexit__(None, None, None), "showing that it has written")
+
+
+async def _shown(room: Room) -> contextlib.AbstractAsyncContextManager[None]:
+    shown = room.typing()
+    await shown.__aenter__()
+    return shown

@@ -18,15 +18,14 @@ from xora_agent.brain import Brain
 from xora_agent.configuration import Kind, Sources, wanted
 from xora_agent.environment import Environment, read_text
 from xora_agent.errors import SettingError, XoraError
-from xora_agent.link import told
-from xora_agent.logs import configure, log
+from xora_agent.guard import end as finish
+from xora_agent.logs import configure, log, told
 from xora_agent.own import own
 from xora_agent.platform import Access, Platform
 from xora_agent.platforms import Maker
 
 # What libraries read by themselves, from the process's environment alone.
 _LIBRARIES = ("SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
-_ENDED = "ended by itself"
 
 
 def claude_code(arguments: Sequence[str] | None = None) -> None:
@@ -158,11 +157,9 @@ async def _lived(make: Callable[[], Agent]) -> int:
     running.add_done_callback(lambda _: stopped.set())
     await stopped.wait()
     failed = not ended
-    for task in {running, *tasks}:
-        task.cancel()
-    outcome = await asyncio.gather(running, return_exceptions=True)
     if failed:
-        log.critical(_ENDED, fault=repr(outcome[0])[:500])
+        log.critical("ended by itself", fault=repr(running.exception())[:500])
+    await finish(running, *tasks)
     await agent.close("error" if failed else "shutdown")
     return 1 if failed else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import ssl
 import urllib.request
@@ -191,7 +192,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"its certificate is not trusted: {error.certificate_error}"[:300]
     if isinstance(error, aiohttp.ClientConnectorError):
-        return (error.os_error.strerror or str(error.os_error))[:300]
+        number = error.os_error.errno or 0
+        return os.strerror(number) if number > 0 else str(error.os_error)[:300]
     return f"{type(error).__name__}: {error}"[:300]
 
 

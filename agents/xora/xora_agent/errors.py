@@ -25,6 +25,10 @@ class PlatformError(XoraError):
     """Discord or Telegram can't be reached, or refuses the token."""
 
 
+class PlatformRefused(PlatformError):
+    """What the platform was given is wrong: another try with the same changes nothing."""
+
+
 class FileError(XoraError):
     """A local file can't be read or written."""
 

@@ -26,10 +26,10 @@ class Health:
         """Listen; raises SettingError where the port can't be had."""
         app = web.Application(client_max_size=1024)
         app.add_routes([web.get("/health", self._health), web.get("/metrics", self._meters)])
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port, shutdown_timeout=1).start()
+            await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self.stop()
             raise SettingError(

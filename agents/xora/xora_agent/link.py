@@ -9,26 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 
 from xora_agent.controller import Controller
-from xora_agent.errors import (
-    ControllerError,
-    Missing,
-    Refused,
-    SettingError,
-    Unreachable,
-    XoraError,
-)
-from xora_agent.logs import log
+from xora_agent.errors import ControllerError, Missing, Refused, Unreachable, XoraError
+from xora_agent.guard import end, within
+from xora_agent.logs import log, told
 from xora_agent.meters import Meters
 from xora_agent.own import Account, Times
+from xora_agent.reach import Reach
 from xora_agent.secret import Secret
 from xora_agent.wire import Configuration, Connection
 
-T = TypeVar("T")
-
-_TRIES = 4
 _SOONEST_REFRESH = 5.0
 _SHORTEST_INTERVAL = 1.0
 _GOODBYE = 3.0
@@ -83,10 +75,10 @@ class Link:
 
     def __init__(self, ways: Ways) -> None:
         self._ways = ways
-        self._account = ways.account()
-        self._controller = ways.open(self._account)
+        self._reach = Reach(ways.account, ways.open, ways.times.backoff)
         self._session: _Session | None = None
         self._interval = ways.times.heartbeat
+        self._due = 0.0
         self._fresh, self._wake = asyncio.Event(), asyncio.Event()
         self._reconnect = self._stale = False
         self._asked: list[asyncio.Future[Applied]] = []
@@ -100,19 +92,22 @@ class Link:
 
     async def run(self) -> None:
         """Do all of it until cancelled."""
-        await asyncio.gather(self._keep(), self._beat())
+        tasks = [asyncio.ensure_future(each) for each in (self._keep(), self._beat())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await end(*tasks)
 
     async def close(self, reason: str) -> None:
         """Tell the controller that the agent goes, and why; then close."""
         if self._session is not None:
             try:
-                await asyncio.wait_for(
-                    self._controller.disconnect(self._session.token, reason), _GOODBYE
-                )
+                goodbye = self._reach.controller.disconnect(self._session.token, reason)
+                await within(goodbye, _GOODBYE)
                 log.info("disconnected", reason=reason)
             except (ControllerError, asyncio.TimeoutError) as error:
                 log.warning("the controller was not told goodbye", why=str(error))
-        await self._controller.close()
+        await self._reach.controller.close()
 
     async def reload(self) -> Applied:
         """Fetch the configuration and use it; raises XoraError where that fails."""
@@ -125,16 +120,20 @@ class Link:
 
     async def _keep(self) -> None:
         while True:
-            await self._wait(await self._connect())
+            self._due = await self._connect() + self._now()
+            await self._wait()
 
     async def _connect(self) -> float:
         """Connect and use what the controller says; gives the seconds until the next time."""
-        await self._take_account()
+        if await self._reach.renew():
+            self._session = None
         refreshing = self._session is not None
         try:
-            answer = await self._tried(self._one_connect)
+            answer = await self._reach.tried(self._one_connect)
         except ControllerError as error:
-            return await self._not_connected(error)
+            await self._not_connected(error)
+            wait = self._soon()
+            return max(wait, error.after) if isinstance(error, Unreachable) else wait
         if refreshing:
             self._ways.meters.refreshed.inc()
         seconds = answer.expires_in
@@ -151,14 +150,14 @@ class Link:
 
     async def _one_connect(self) -> Connection:
         try:
-            answer = await self._controller.connect()
+            answer = await self._reach.controller.connect()
         except ControllerError:
             self._ways.meters.not_connected.inc()
             raise
         self._ways.meters.connected.inc()
         return answer
 
-    async def _not_connected(self, error: ControllerError) -> float:
+    async def _not_connected(self, error: ControllerError) -> None:
         kept = self._session is not None and isinstance(error, Unreachable)
         if kept and self._session is not None and self._now() < self._session.until:
             log.warning("the token was not renewed", **told(error))
@@ -168,12 +167,12 @@ class Link:
             log.warning("the agent works with its local files until the controller takes it")
             await self._use(None)
         self._answer_all(error)
-        wait = self._ways.times.retry * self._ways.spread(0.9, 1.1)
-        return max(wait, error.after) if isinstance(error, Unreachable) else wait
 
     def _lost(self, error: ControllerError) -> None:
         """Note that there is no connection; heartbeats stop until there is one."""
         self._session = None
+        self._due = self._now() + self._soon()
+        self._wake.set()
         self.error = str(error)
         if isinstance(error, Missing):
             self.state = State.REMOVED
@@ -181,32 +180,6 @@ class Link:
         else:
             self.state = State.FALLBACK
             log.error("not connected", **told(error))
-
-    async def _take_account(self) -> None:
-        """Go by what .env says now: a new secret works without a restart."""
-        try:
-            account = self._ways.account()
-            if account == self._account:
-                return
-            opened = self._ways.open(account)
-        except XoraError as error:
-            log.error("the account of .env can't be used; the one before stays", **told(error))
-            return
-        await self._controller.close()
-        self._account, self._controller, self._session = account, opened, None
-
-    async def _tried(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call, and again after 1, 2 and 4 seconds where nobody answers."""
-        wait = self._ways.times.backoff
-        for _ in range(_TRIES - 1):
-            try:
-                return await call()
-            except Unreachable as error:
-                pause = max(wait, error.after)
-                log.warning("trying the controller again", seconds=pause, **told(error))
-            await asyncio.sleep(pause)
-            wait *= 2
-        return await call()
 
     # Configurations.
 
@@ -233,7 +206,7 @@ class Link:
     async def _reload(self, session: _Session) -> None:
         self._stale = False  # where this fails, the next heartbeat tells of it again
         try:
-            answer = await self._tried(lambda: self._controller.config(session.token))
+            answer = await self._reach.tried(lambda: self._reach.controller.config(session.token))
         except Refused:
             self._reconnect = True  # connecting gives the configuration too
         except Missing as error:
@@ -256,24 +229,17 @@ class Link:
             else:
                 future.set_result(outcome)
 
-    async def _wait(self, seconds: float) -> None:
-        """Wait for the next connection, and reload meanwhile when asked to."""
-        due = self._now() + seconds
-        while not self._reconnect and self._now() < due:
+    async def _wait(self) -> None:
+        """Wait until the next connection is due, and reload meanwhile when asked to."""
+        while not self._reconnect and self._now() < self._due:
             if self._asked or self._stale:
-                if self._session is None or self._is_another():
+                if self._session is None or self._reach.is_another():
                     break
                 await self._reload(self._session)
                 continue
             self._wake.clear()
-            await _at_most(due - self._now(), self._wake.wait())
+            await _at_most(self._due - self._now(), self._wake.wait())
         self._reconnect = False
-
-    def _is_another(self) -> bool:
-        try:
-            return self._ways.account() != self._account
-        except SettingError:
-            return True  # connecting tells what is wrong with it
 
     # Heartbeats.
 
@@ -292,7 +258,7 @@ class Link:
         if self.config_version is not None:
             body["configVersion"] = self.config_version
         try:
-            answer = await self._controller.heartbeat(session.token, body)
+            answer = await self._reach.controller.heartbeat(session.token, body)
         except ControllerError as error:
             self._ways.meters.not_beaten.inc()
             self._missed(session, error)
@@ -322,19 +288,17 @@ class Link:
         self.state, self.error = State.UNREACHABLE, str(error)
         log.warning("a heartbeat failed; the next one tries again", **told(error))
 
+    def _soon(self) -> float:
+        """Give the seconds until a controller that did not take the agent is tried again."""
+        return self._ways.times.retry * self._ways.spread(0.9, 1.1)
+
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
 
-def told(error: XoraError) -> dict[str, str]:
-    """Give an error's sentences for a line of the log."""
-    facts = {"error": error.message, "why": error.why, "hint": error.hint}
-    return {name: value for name, value in facts.items() if value}
-
-
 async def _at_most(seconds: float, awaited: Awaitable[object]) -> None:
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(awaited, max(0, seconds))
+        await within(awaited, seconds)
 
 
 def _time() -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from xora_agent.errors import XoraError
 from xora_agent.secret import Secret
 
 MEGABYTE = 1 << 20
@@ -124,3 +125,9 @@ def _structlog() -> None:
 def correlation() -> str:
     """Make an id that ties lines of logs together, here and at the controller."""
     return secrets.token_hex(8)
+
+
+def told(error: XoraError) -> dict[str, str]:
+    """Give an error's sentences for a line of the log."""
+    facts = {"error": error.message, "why": error.why, "hint": error.hint}
+    return {name: value for name, value in facts.items() if value}

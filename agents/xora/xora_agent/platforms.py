@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from xora_agent.errors import XoraError
-from xora_agent.guard import bounded, guarded
+from xora_agent.guard import bounded, end, guarded
 from xora_agent.logs import log
 from xora_agent.platform import Access, Platform, Receive
 
@@ -80,8 +80,7 @@ class Platforms:
 
     async def _stopped(self, name: str, kept: _Kept, after: float) -> None:
         if kept.task is not None and not kept.task.done():
-            kept.task.cancel()
-            await asyncio.wait([kept.task])
+            await end(kept.task)
         elif kept.state == "connected":
             await asyncio.sleep(after)
         if kept.platform is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import uvicorn
 
-from aiwm_controller import logs, setup
-from aiwm_controller.cli.common import options, run, take_environment
+from aiwm_controller import claims, logs, setup
+from aiwm_controller.cli.common import options, run, take_environment, told
 
 
 @click.command()
@@ -59,20 +60,24 @@ def serve(
         raise click.UsageError("several workers need PostgreSQL: SQLite has one writer")
     logs.configure(log_level)
     run(lambda: setup.check(settings))
-    uvicorn.run(
-        "aiwm_controller.app:from_the_environment",
-        factory=True,
-        host=host,
-        port=port,
-        uds=uds,
-        workers=workers,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=10,
-    )
+    with ExitStack() as held:
+        with told():
+            held.enter_context(claims.claimed(settings.database))
+            if uds is None:
+                claims.check_port(host, port)
+        uvicorn.run(
+            "aiwm_controller.app:from_the_environment",
+            factory=True,
+            host=host,
+            port=port,
+            uds=uds,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,  # the application does that, where it is needed
+            timeout_graceful_shutdown=10,
+        )

@@ -128,11 +128,11 @@ async def _connected(session: AsyncSession, state: State, agent: Agent, address:
 @router.post("/{id}/heartbeat")
 async def heartbeat(state: Has, bearer: CallingAgent, body: wire.HeartbeatIn) -> Json:
     """Take a sign of life; answered once it is stored."""
-    version = await state.beats.record(beat_of(bearer, body))
+    version = await state.beats.record(beat_of(bearer.id, bearer.generation, body))
     return {
         "success": True,
         "acknowledged": True,
-        "nextHeartbeat": state.settings.next_heartbeat,
+        "nextHeartbeat": state.pace.next(),
         "configVersion": version,
     }
 

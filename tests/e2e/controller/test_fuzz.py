@@ -104,27 +104,9 @@ def target(
             yield Target(server, ids, token, client)
 
 
-def bodies() -> list[tuple[str, str, dict[str, Any]]]:
-    """Give each operation that has a body, with the schema of that body."""
-    document = create(Settings()).openapi()
-    found = []
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            content = operation.get("requestBody", {}).get("content", {})
-            if "application/json" in content and method != "patch":  # the same as put
-                found.append((method.upper(), path, _resolved(document, content)))
-    return found
-
-
-def _resolved(document: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-    part = content["application/json"]["schema"]
-    part = next((each for each in part.get("anyOf", [part]) if "$ref" in each), part)
-    name = part["$ref"].rsplit("/", 1)[1]
-    found: dict[str, Any] = document["components"]["schemas"][name]
-    return found
-
-
-EXAMPLES = {
+EXAMPLES: dict[str, Any] = {
+    "url": "http://127.0.0.1/",
+    "outcome": "committed",
     "status": "online",
     "secret": "x",
     "name": "x",
@@ -139,19 +121,74 @@ EXAMPLES = {
     "host": "x",
 }
 
+Field = tuple[str, ...]
+
+
+def bodies() -> list[tuple[str, str, dict[Field, dict[str, Any]]]]:
+    """Give each operation that has a body, with its fields at any depth."""
+    document = create(Settings()).openapi()
+    found = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            if "application/json" in content and method != "patch":  # the same as put
+                schema = resolved(document, content["application/json"]["schema"])
+                assert schema is not None, f"{method} {path}: a body without fields"
+                found.append((method.upper(), path, fields(document, schema)))
+    return found
+
+
+def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
+    """Give the object that a schema stands for, if it is one with fields of its own."""
+    for part in (schema, *schema.get("anyOf", ()), *schema.get("allOf", ())):
+        if "$ref" in part:
+            found = document["components"]["schemas"][part["$ref"].rsplit("/", 1)[1]]
+            return found if "properties" in found else None
+    return None
+
+
+def fields(document: dict[str, Any], schema: dict[str, Any]) -> dict[Field, dict[str, Any]]:
+    """Give each field's path with an example of the object that it stands in."""
+    example = {name: EXAMPLES[name] for name in schema.get("required", ())}
+    found: dict[Field, dict[str, Any]] = {}
+    for name, each in schema["properties"].items():
+        found[(name,)] = example
+        inner = resolved(document, each)
+        if inner is not None:
+            for path, holder in fields(document, inner).items():
+                found[(name, *path)] = {**example, name: holder}
+    return found
+
+
+def changed(example: dict[str, Any], field: Field, value: Any) -> dict[str, Any]:
+    """Give an example with one field set to a value."""
+    name, *rest = field
+    inner = changed(example[name], tuple(rest), value) if rest else value
+    return {**example, name: inner}
+
+
+BODIES = bodies()
+
+
+def test_fields_are_found_at_any_depth() -> None:
+    found = {(path, field) for _, path, each in BODIES for field in each}
+    assert ("/tools", ("endpoint", "url")) in found
+    assert ("/enrollment-tokens", ("agent", "settings")) in found
+    assert ("/agents/{id}/heartbeat", ("metrics", "cpu")) in found
+
 
 @pytest.mark.parametrize(
-    ("method", "path", "body"), bodies(), ids=lambda each: each if isinstance(each, str) else ""
+    ("method", "path", "body"), BODIES, ids=lambda each: each if isinstance(each, str) else ""
 )
 def test_every_field_of_every_body(
-    target: Target, method: str, path: str, body: dict[str, Any]
+    target: Target, method: str, path: str, body: dict[Field, dict[str, Any]]
 ) -> None:
-    required = {name: EXAMPLES[name] for name in body.get("required", ())}
-    for name in body["properties"]:
+    for field, example in body.items():
         for value in NASTY:
-            target.send(method, path, json.dumps({**required, name: value}).encode())
-        left = {key: each for key, each in required.items() if key != name}
-        target.send(method, path, json.dumps(left).encode())
+            target.send(method, path, json.dumps(changed(example, field, value)).encode())
+        if len(field) == 1:
+            left = {key: each for key, each in example.items() if key != field[0]}
+            target.send(method, path, json.dumps(left).encode())
     for raw in (b"", b"{", b"null", b"[]", b"\xff\xfe", b"1" * 10_000, b"[" * 100_000, b"NaN"):
         target.send(method, path, raw)
     deep = b'{"settings":' + b'{"a":' * 500 + b"1" + b"}" * 501

@@ -16,15 +16,18 @@ def wants_stream(_path: str, body: Any) -> bool:
 
 
 def last_words(body: Any) -> str:
-    """Give what was said last, by a person or a tool."""
-    return _text(body["messages"][-1]["content"])
+    """Give what was said last, by a person or a tool; Claude Code puts reminders before it."""
+    content = body["messages"][-1]["content"]
+    return content if isinstance(content, str) else _text(content[-1])
 
 
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    texts = [part.get("text") or _text(part.get("content") or "") for part in content]
-    return "\n".join(text for text in texts if text)
+def _text(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if "text" in part:
+        return str(part["text"])
+    inner = part.get("content") or ""
+    return inner if isinstance(inner, str) else "\n".join(_text(one) for one in inner)
 
 
 def whole(say: Say, body: Any) -> dict[str, Any]:

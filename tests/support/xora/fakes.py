@@ -70,8 +70,11 @@ class FakeRoom:
         self.said.append(text)
         self.heard.set()
 
+    def typing(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._typing()
+
     @contextlib.asynccontextmanager
-    async def typing(self) -> AsyncIterator[None]:
+    async def _typing(self) -> AsyncIterator[None]:
         self.typed += 1
         yield
 

@@ -194,7 +194,7 @@ def running(home: Path, **env: str) -> Iterator[Agent]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AIWM_", "CLAUDE_", "ANTHROPIC_", "DISCORD_", "TELEGRAM_"))
+        if not name.startswith(("AIWM_", "CLAUDE_", "ANTHROPIC_", "DISCORD_", "SSL_", "TELEGRAM_"))
     }
     fast = {"AIWM_BACKOFF_SECONDS": "0.05", "AIWM_RETRY_SECONDS": "1", "LOG_LEVEL": "debug"}
     given = {**inherited, **fast, "AIWM_HEALTH_PORT": str(port), "PYTHONPATH": str(TOP), **env}
@@ -216,4 +216,5 @@ def running(home: Path, **env: str) -> Iterator[Agent]:
 
 
 if __name__ == "__main__":
-    main(Kind.CLAUDE_CODE, WritingBrain, makers=_makers)
+    real = "REAL_PLATFORMS" in os.environ
+    main(Kind.CLAUDE_CODE, WritingBrain, makers=None if real else _makers)

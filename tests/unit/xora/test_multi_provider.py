@@ -3,65 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from xora_agent.brain import Mind, Model, Question
+from xora_agent.brain import Model
 from xora_agent.errors import SettingError
 from xora_agent.multi_provider.brain import MultiProvider
-from xora_agent.multi_provider.patience import Patience
 from xora_agent.secret import Secret
 
 from tests.support.models.answers import Asked, Say
-from tests.support.models.server import ModelServer, model_server
+from tests.support.models.brains import KEY, PROVIDERS, ask, mind, model, run
+from tests.support.models.server import ModelServer
 
-KEY = "sk-a-key-that-nobody-may-see"
-PROVIDERS = ("anthropic", "openai", "groq", "google", "local")
-SWIFT = Patience(tries=3, first_wait=0.01, longest_wait=0.5, silence=2.0)
-
-
-@pytest.fixture(autouse=True)
-def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send whatever isn't for this machine to a port where nobody listens."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture
-def models() -> Iterator[ModelServer]:
-    with model_server() as server:
-        yield server
-
-
-def model(server: ModelServer, provider: str = "openai", name: str = "gpt-4-turbo") -> Model:
-    return Model(provider, name, base_url=f"{server.url}/v1", key=Secret(KEY))
-
-
-def mind(chosen: Model | None, **settings: Any) -> Mind:
-    return Mind(instruction="You are terse.", model=chosen, **settings)
-
-
-async def ask(brain: MultiProvider, text: str, conversation: str = "discord:1") -> list[str]:
-    return [piece async for piece in brain.answer(Question(conversation, "ann", text))]
-
-
-def run(state: Path, story: Callable[[MultiProvider], Awaitable[None]]) -> None:
-    """Tell a story about a brain, and close it in the end."""
-
-    async def told() -> None:
-        brain = MultiProvider(state, SWIFT)
-        try:
-            await story(brain)
-        finally:
-            await brain.close()
-
-    asyncio.run(told())
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

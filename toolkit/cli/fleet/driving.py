@@ -74,6 +74,12 @@ def conclude(folder: Path, rollout: str, *, machine: bool) -> None:
             why=_worst(told),
             hint=f"mend the hosts, then: toolkit fleet resume {rollout}; or bring a better version",
         )
+    lost = told.count("lost")
+    if lost:
+        said = "1 host is lost" if lost == 1 else f"{lost} hosts are lost"
+        click.echo(f"{said}, which the budget of {told.planned.plan.limit} allowed for:", err=True)
+        click.echo(_worst(told), err=True)
+        click.echo(f"  do:  mend them, then: toolkit fleet resume {rollout}", err=True)
 
 
 def _worst(told: Account) -> str:

@@ -117,7 +117,7 @@ def on_fleet(command: Run) -> Run:
     ) -> Any:
         reading = Reading(vaults, sudo_password(asks=asks))
         hosts = read(inventory, limit, reading)
-        reach = Reach(known_hosts, ssh_config, connect=min(10.0, timeout))
+        reach = Reach(known_hosts, ssh_config, min(10.0, timeout), min(60.0, timeout))
         return command(Fleet(hosts, parallel, timeout, reach), **others)
 
     wrapped: Any = with_fleet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import click
 from rich.console import Console
@@ -19,8 +20,8 @@ from toolkit.rollout_state import State, begin
 
 def show_plan(request: Request, hosts: Sequence[Host], title: str, *, as_json: bool) -> None:
     """Look at the hosts, and print for each its wave and what would become of it."""
-    crew = crew_of(request, hosts)
-    state = look_only(crew, begin(plan_of(request, hosts)))
+    with closing(crew_of(request, hosts)) as crew:
+        state = look_only(crew, begin(plan_of(request, hosts)))
     first = decide(state)
     why = first.why if isinstance(first, Stop) else ""
     if as_json:

@@ -26,17 +26,17 @@ from toolkit.waves import DEFAULT_STEPS, Shape
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 
-_WHAT = (
+WHAT = (
     click.option("--version", help="The version to run."),
     click.option("--channel", help="Run what this channel has."),
 )
-_FROM = (
+FROM = (
     options.store,
     options.root,
     options.dist,
     options.project,
 )
-_HOW = (
+PACE = (
     click.option(
         "--canary",
         type=click.IntRange(min=0),
@@ -87,6 +87,9 @@ _HOW = (
         metavar="SECONDS",
         help="How long one host may take, the release's watch window among it.",
     ),
+)
+_HOW = (
+    *PACE,
     click.option(
         "--through",
         type=click.Choice(["fabric", "ansible"]),
@@ -117,7 +120,7 @@ def _rollout(*what: Any) -> Callable[[Run], Run]:
     def decorate(command: Run) -> Run:
         @functools.wraps(command)
         def with_call(**said: Any) -> Any:
-            return command(_call(command.__name__, said))
+            return command(call_of(command.__name__, said))
 
         wrapped: Any = with_call
         for option in reversed((*WHICH, *what, *_HOW, *REACHED, ledger_folder, options.as_json)):
@@ -127,7 +130,8 @@ def _rollout(*what: Any) -> Callable[[Run], Run]:
     return decorate
 
 
-def _call(verb: str, said: dict[str, Any]) -> Call:
+def call_of(verb: str, said: dict[str, Any]) -> Call:
+    """Give what the words of a call ask for; raises UsageError where they can't be meant so."""
     where = Where(
         tuple(absolute(source) for source in said["inventory"]),
         said["limit"],
@@ -211,7 +215,7 @@ def _run(call: Call) -> None:
 
 
 @click.command()
-@_rollout(*_WHAT, *_FROM)
+@_rollout(*WHAT, *FROM)
 def install(call: Call) -> None:
     """Install NAME on the hosts of an inventory, in waves.
 
@@ -229,7 +233,7 @@ def install(call: Call) -> None:
 
 
 @click.command()
-@_rollout(*_WHAT, *_FROM)
+@_rollout(*WHAT, *FROM)
 def upgrade(call: Call) -> None:
     """Bring another version of NAME to the hosts of an inventory, in waves.
 

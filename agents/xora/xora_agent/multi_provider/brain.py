@@ -31,7 +31,7 @@ from xora_agent.multi_provider.faults import explain
 from xora_agent.multi_provider.history import Conversation, Shelf
 from xora_agent.multi_provider.patience import Patience, TryAgain
 from xora_agent.multi_provider.providers import Wires, check, connect, open_wires
-from xora_agent.multi_provider.tools import Toolbox
+from xora_agent.multi_provider.tools import UNREACHED, Toolbox, short
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model as Asked
@@ -107,6 +107,8 @@ class MultiProvider:
                 _log.warning("the conversation is too long for the model", kept_tokens=limit)
             except AgentRunError as fault:
                 raise explain(fault, ready.model, ready.mind.max_turns) from fault
+            except UNREACHED as fault:
+                raise BrainError("the answer came to nothing", why=short(fault)) from fault
         if ready.mind.resume:
             await asyncio.to_thread(self._save, conversation)
 

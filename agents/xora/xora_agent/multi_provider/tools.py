@@ -6,8 +6,10 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import anyio
 import httpx2
 import structlog
+from mcp.shared.exceptions import MCPError
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.mcp import CallToolFunc, MCPToolset
 from pydantic_ai.tools import RunContext, ToolDefinition
@@ -19,8 +21,17 @@ from xora_agent.secret import Secret
 _log = structlog.get_logger(__name__)
 # Seconds that a server has to say hello; people wait for the answer meanwhile.
 _HELLO = 10.0
-# What a server that is gone, or refuses, ends in; MCPError is a RuntimeError.
-_UNREACHED = (RuntimeError, OSError, TimeoutError, httpx2.HTTPError, ExceptionGroup)
+# What a server that is gone, or refuses, ends in.
+UNREACHED = (
+    MCPError,
+    RuntimeError,
+    OSError,
+    TimeoutError,
+    httpx2.HTTPError,
+    anyio.ClosedResourceError,
+    anyio.BrokenResourceError,
+    ExceptionGroup,
+)
 
 
 class Pass(httpx2.Auth):
@@ -60,8 +71,9 @@ class Toolbox:
             toolset = self._toolset(name)
             try:
                 await stack.enter_async_context(toolset)
-            except _UNREACHED as fault:
-                _log.warning("a server of tools can't be reached", server=name, fault=_short(fault))
+                await toolset.list_tools()  # kept; to learn in an answer that it fails is too late
+            except UNREACHED as fault:
+                _log.warning("a server of tools can't be reached", server=name, fault=short(fault))
                 missing.append(name)
                 continue
             opened.append(self._limited(name, toolset))
@@ -76,9 +88,9 @@ class Toolbox:
         ) -> Any:
             try:
                 return await tool(tool_name, arguments)
-            except _UNREACHED as fault:
-                _log.warning("a tool failed", server=name, tool=tool_name, fault=_short(fault))
-                raise ToolFailed(f"{tool_name} could not be used: {_short(fault)}") from fault
+            except UNREACHED as fault:
+                _log.warning("a tool failed", server=name, tool=tool_name, fault=short(fault))
+                raise ToolFailed(f"{tool_name} could not be used: {short(fault)}") from fault
 
         return MCPToolset(
             self._servers[name].url,
@@ -103,7 +115,7 @@ def is_allowed(server: str, tool: str, allowed: frozenset[str]) -> bool:
     return bool({tool, f"mcp__{server}__{tool}", f"mcp__{server}"} & allowed)
 
 
-def _short(fault: BaseException) -> str:
+def short(fault: BaseException) -> str:
     """Say in a line what failed; a group says what its first member says."""
     while isinstance(fault, BaseExceptionGroup):
         fault = fault.exceptions[0]

@@ -1,0 +1,5 @@
+"""Telegram, through python-telegram-bot."""
+
+from xora_agent.telegram_platform.telegram import Telegram
+
+__all__ = ["Telegram"]
