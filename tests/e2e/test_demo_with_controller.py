@@ -131,6 +131,7 @@ def see(folder: Path, address: str, email: str, password: str) -> None:
         assert "demo-agent" in row
         assert "online" in row
         assert "0.1.0" in row
+        assert "upgrade" not in row, "an install that went well needs nobody's look"
         beat = "document.querySelector('tbody time').dateTime"
         first = page.run(beat)
         page.wait(f"{beat} !== {first!r}")

@@ -8,6 +8,9 @@ from typing import Any
 from aiwm_controller.models import Agent, Presence
 from aiwm_controller.state import State
 
+# What agentctl's state.json says of an upgrade is `running` once its health gate held.
+_FINE = ("", "committed", "ok", "success", "installing", "running")
+
 
 def row(state: State, agent: Agent, presence: Presence, now: datetime) -> dict[str, Any]:
     """Give an agent as the pages show it."""
@@ -37,7 +40,7 @@ def _troubles(agent: Agent, presence: Presence, upgrade: dict[str, Any]) -> list
         text
         for text, is_so in (
             ("suspended", agent.status == "suspended"),
-            (f"upgrade {outcome}", outcome not in ("", "committed", "ok", "success")),
+            (f"upgrade {outcome}", outcome not in _FINE),
             (f"{presence.failed_connects} refused", presence.failed_connects > 0),
         )
         if is_so

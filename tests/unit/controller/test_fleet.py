@@ -74,6 +74,19 @@ def test_forms_of_its_own_pages_are_taken_at_the_public_address(tmp_path: Path) 
             assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [("running", False), ("installing", False), ("reverted", True), ("failed", True)],
+)
+def test_only_an_upgrade_that_failed_needs_a_look(
+    running: Running, outcome: str, shown: bool
+) -> None:
+    agent, it = running.connected()
+    body = {"status": "online", "lastUpgrade": {"outcome": outcome, "version": "1.0.0"}}
+    it.ok("POST", f"/agents/{agent['id']}/heartbeat", body)
+    assert (f"upgrade {outcome}" in get(running, "/", session(running))) is shown
+
+
 def test_names_are_escaped(running: Running) -> None:
     running.agent(name="<script>alert(1)</script>")
     text = get(running, "/", session(running))
