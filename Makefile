@@ -12,8 +12,8 @@ setup: ## make .venv with all that demo and test need
 	@tools/setup dev
 
 .PHONY: demo
-demo: ## build, publish, install and verify an agent on a throwaway host (ARGS=--keep keeps it)
-	@tools/setup runtime
+demo: ## show an agent online in its controller, on a throwaway host (ARGS=--keep keeps it)
+	@tools/setup demo
 	@$(PYTHON) -m toolkit demo $(ARGS)
 
 .PHONY: test
@@ -98,8 +98,10 @@ bench-controller: packages setup ## measure the controller: heartbeats, 100,000 
 .PHONY: lock
 lock: setup ## write requirements/ and release/agent.schema.json anew
 	$(LOCK) pyproject.toml --group setup --output-file requirements/runtime.txt
+	$(LOCK) pyproject.toml controller/pyproject.toml --group setup --no-emit-package aiwm-toolkit \
+		--constraint requirements/runtime.txt --output-file requirements/demo.txt
 	$(LOCK) pyproject.toml controller/pyproject.toml agents/xora/pyproject.toml --all-extras \
-		--group pyproject.toml:dev --no-emit-package aiwm-toolkit --constraint requirements/runtime.txt \
+		--group pyproject.toml:dev --no-emit-package aiwm-toolkit --constraint requirements/demo.txt \
 		--output-file requirements/dev.txt
 	echo uv | $(LOCK) - --constraint requirements/runtime.txt --output-file requirements/uv.txt
 	$(PYTHON) -m toolkit schema > release/agent.schema.json

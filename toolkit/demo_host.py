@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from toolkit.errors import HostError
+from toolkit.interruption import ended_with, tidying
 from toolkit.render import RenderedFile, container_file
 
 ENGINES = ("podman", "docker")
@@ -45,6 +46,9 @@ class DemoHost(Protocol):
 
     def where_to_look(self, service: str) -> Sequence[tuple[str, str]]:
         """Give commands for a person, each with what it is for."""
+
+    def how_to_remove(self) -> str:
+        """Give the command that leaves nothing behind."""
 
     def remove(self) -> None:
         """Leave nothing behind."""
@@ -79,10 +83,10 @@ class Container:
         return (
             (f"{inside} /opt/{service}/agentctl status", "what runs"),
             (f"{inside} journalctl -u {service}", "what it printed"),
-            (self._take_away(), "take it away"),
         )
 
-    def _take_away(self) -> str:
+    def how_to_remove(self) -> str:
+        """Give the command that removes the container, and the image if it was made for it."""
         remove = f"{self.engine} rm --force --volumes {self.name}"
         return f"{remove} && {self.engine} rmi {self.image}" if self.built else remove
 
@@ -94,13 +98,24 @@ class Container:
             if self.built:
                 _quiet([self.engine, "rmi", self.image])
 
+    def remove_what_there_is(self) -> None:
+        """Remove what was made before something failed: that is the fault to tell of."""
+        _run([self.engine, "rm", "--force", "--volumes", self.name])
+        if self.built:
+            _run([self.engine, "rmi", self.image])
+
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of this machine; the service runs in it under agentctl's own supervisor."""
+    """A folder of this machine; the service runs in it under agentctl's own supervisor.
+
+    `settings` are the variables of the service: who has such in the environment, as of another
+    agent, does not mean this one.
+    """
 
     root: Path
     service: str
+    settings: frozenset[str] = frozenset()
     manager: str = "direct"
     url: str = "local"
 
@@ -113,8 +128,10 @@ class Folder:
         """Run the script as this user, with no sudo."""
         path = self.root / script.path
         path.write_text(script.text, encoding="utf-8")
+        path.chmod(script.mode)
+        inherited = {name: each for name, each in os.environ.items() if name not in self.settings}
         env = {
-            **os.environ,
+            **inherited,
             "PROCESS_MANAGER": self.manager,
             "INSTALL_DIR": self.home,
             "ALLOW_ROOT": "1",
@@ -123,12 +140,16 @@ class Folder:
 
     def where_to_look(self, service: str) -> Sequence[tuple[str, str]]:
         """Give the commands that look into the folder."""
+        del service
         home = Path(self.home)
         return (
             (f"{home / 'agentctl'} status", "what runs"),
             (f"tail {home / 'logs' / 'agent.log'}", "what it printed"),
-            (f"{home / 'agentctl'} uninstall && rm -r {self.root}", f"take {service} away"),
         )
+
+    def how_to_remove(self) -> str:
+        """Give the command that ends the service and removes the folder."""
+        return f"{Path(self.home) / 'agentctl'} uninstall && rm -r {self.root}"
 
     def remove(self) -> None:
         """End the service and remove the folder."""
@@ -140,9 +161,9 @@ class Folder:
             shutil.rmtree(self.root)
 
 
-def private_folder(service: str) -> Folder:
-    """Make a host of a new folder."""
-    return Folder(Path(tempfile.mkdtemp(prefix="toolkit-demo-")), service)
+def private_folder(service: str, settings: frozenset[str]) -> Folder:
+    """Make a host of a new folder, for a service with these variables."""
+    return Folder(Path(tempfile.mkdtemp(prefix="toolkit-demo-")), service, settings)
 
 
 def find_engine() -> str | None:
@@ -161,17 +182,17 @@ def boot(engine: str, image: str | None, say: Line) -> Container:
     built = image is None
     if image is None:
         image = f"localhost/toolkit-demo-host:{secrets.token_hex(4)}"
-        say(f"building a host of {BASE_IMAGE} with {engine}")
-        _build(engine, image)
     name = f"toolkit-demo-{secrets.token_hex(4)}"
     host = Container(engine, name, image, built)
-    try:
+    with tidying() as at_end:
+        at_end.callback(host.remove_what_there_is)
+        if built:
+            say(f"building a host of {BASE_IMAGE} with {engine}")
+            _build(engine, image)
         say(f"booting {name}")
         _quiet([engine, "run", "--detach", "--name", name, *_run_options(engine), image, INIT])
         _wait_for_systemd(host)
-    except BaseException:
-        host.remove()
-        raise
+        at_end.pop_all()
     return host
 
 
@@ -218,13 +239,27 @@ def _wait_for_systemd(host: Container) -> None:
 
 def _quiet(argv: list[str], *, stdin: str = "", timeout: float = 120) -> None:
     try:
-        done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        code, said = _run(argv, stdin, timeout)
     except subprocess.TimeoutExpired as error:
         raise _failed(argv, f"it did not end within {timeout:g} s") from error
-    if done.returncode != 0:
-        raise _failed(argv, "\n".join(done.stderr.strip().splitlines()[-5:]))
+    if code != 0:
+        raise _failed(argv, "\n".join(said.strip().splitlines()[-5:]))
+
+
+def _run(argv: list[str], stdin: str = "", timeout: float = 120) -> tuple[int, str]:
+    """Run `argv`, and give its exit code and what it said on standard error."""
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        with ended_with(process):
+            _, said = process.communicate(stdin, timeout)
+        return process.returncode, said
 
 
 def _failed(argv: list[str], why: str) -> HostError:
@@ -244,15 +279,20 @@ def _answers(argv: list[str]) -> bool:
 
 def _stream(argv: list[str], say: Line, env: dict[str, str] | None = None) -> int:
     """Run `argv` and tell each line as it comes."""
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=env,
-    ) as process:
+    with (
+        subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=env,
+            start_new_session=True,
+        ) as process,
+        ended_with(process),
+    ):
         for line in process.stdout or ():
             say(line.rstrip("\n"))
+        process.wait()
     return process.returncode

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, case, func, or_
 from aiwm_controller.models import Agent, Presence
 from aiwm_controller.state import State
 
-_FINE = ("", "committed", "ok", "success")
+# What agentctl's state.json says of an upgrade is `running` once its health gate held.
+_FINE = ("", "committed", "ok", "success", "installing", "running")
 
 
 def trouble(liveness: ColumnElement[str]) -> ColumnElement[int]:

@@ -21,7 +21,8 @@ _HEADERS = {
     "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    # Not no-referrer: with that, browsers send our own forms with "Origin: null".
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -65,7 +66,8 @@ def same_origin(request: Request) -> None:
     """Raise Forbidden where another site's page sends a form."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
-    ours = {request.headers.get("host", ""), urlsplit(state_of(request).settings.public_url).netloc}
+    public = urlsplit(state_of(request).settings.public_url).netloc
+    ours = {request.headers.get("host", ""), public} - {""}
     if site not in {"same-origin", "none"} or (origin and urlsplit(origin).netloc not in ours):
         raise Forbidden("this form was sent from another site")
 

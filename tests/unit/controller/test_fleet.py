@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from aiwm_controller.fleet.rows import ago
 
-from tests.support.aiwm import PASSWORD, Running
+from tests.support.aiwm import PASSWORD, Running, controller, prepare, sqlite_settings
 
 
 def session(running: Running, email: str = "owner@example.com") -> str:
@@ -57,6 +58,33 @@ def test_forms_of_other_sites_are_refused(running: Running) -> None:
     running.client.cookies.clear()
     answer = running.client.post("/logout", data={"csrf": "guessed"}, headers=cookie)
     assert answer.status_code == 403
+
+
+def test_forms_of_its_own_pages_are_taken_at_the_public_address(tmp_path: Path) -> None:
+    settings = sqlite_settings(tmp_path, public_url="https://aiwm.example.com")
+    prepare(settings)
+    form = {"email": "owner@example.com", "password": PASSWORD}
+    with controller(settings) as running:
+        # A browser names its page's origin only where the page lets it.
+        assert running.client.get("/login").headers["Referrer-Policy"] == "same-origin"
+        for origin, status in (("https://aiwm.example.com", 303), ("null", 403)):
+            answer = running.client.post(
+                "/login", data=form, headers={"Origin": origin}, follow_redirects=False
+            )
+            assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [("running", False), ("installing", False), ("reverted", True), ("failed", True)],
+)
+def test_only_an_upgrade_that_failed_needs_a_look(
+    running: Running, outcome: str, shown: bool
+) -> None:
+    agent, it = running.connected()
+    body = {"status": "online", "lastUpgrade": {"outcome": outcome, "version": "1.0.0"}}
+    it.ok("POST", f"/agents/{agent['id']}/heartbeat", body)
+    assert (f"upgrade {outcome}" in get(running, "/", session(running))) is shown
 
 
 def test_names_are_escaped(running: Running) -> None:
