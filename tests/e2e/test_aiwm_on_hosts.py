@@ -45,7 +45,9 @@ def two(tmp_path: Path, boot_host: BootHost) -> Iterator[Fleet]:
         yield found
 
 
-def write(two: Fleet, store: StoreServer, controller: Released, agent: Released) -> None:
+def write(
+    two: Fleet, store: StoreServer, controller: Released, agent: Released, deployment: str = ""
+) -> None:
     """Write the inventory: host1 has the controller, host2 the agent."""
     two.write_groups(
         {
@@ -67,6 +69,7 @@ def write(two: Fleet, store: StoreServer, controller: Released, agent: Released)
                     "aiwm_agent_controller": f"http://{two.hosts['host1'].address}:3305",
                     "aiwm_agent_token": "{{ hostvars['host1'].controller_host_token }}",
                     "aiwm_agent_tags": ["web"],
+                    "aiwm_agent_fields": {"deploymentId": deployment},
                 },
             ),
         }
@@ -84,10 +87,11 @@ class Asked:
         argv = [f"{home}/agentctl", "exec", "--home", home, "--", *words]
         self.token = host.run(["sh", "-c", 'cd / && exec "$@"', "sh", *argv], user="root").stdout
 
-    def __call__(self, path: str) -> Json:
+    def __call__(self, path: str, body: object = None) -> Json:
         headers = {"Authorization": f"Bearer {self.token.strip()}"}
-        answer = httpx2.get(f"{self.url}{path}", headers=headers, timeout=30)
-        assert answer.status_code == 200, answer.text
+        method = "GET" if body is None else "POST"
+        answer = httpx2.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=60)
+        assert answer.status_code < 300, answer.text
         found: Json = answer.json()
         return found
 
@@ -107,16 +111,21 @@ def test_roles_run_the_controller_and_enroll_hosts(
     for released in (*controllers.values(), agent):
         publish(released, store)
     write(two, store, controllers["0.1.0"], agent)
+    made = two.play("controller", "-vvv")
+    assert made.code == 0, made.output
+    ask = Asked(two.hosts["host1"])
+    model = {"name": "A model", "provider": "openai", "model": "gpt-5", "apiKey": "sk-test"}
+    deployment = ask("/deployments", model)["id"]
+    write(two, store, controllers["0.1.0"], agent, deployment)
     first = two.play("controller enroll", "-vvv")
     assert first.code == 0, first.output
     host = two.hosts["host2"]
     env = host.read("/opt/xora-agent/.env")
     secret = next(line for line in env.splitlines() if line.startswith("AIWM_AGENT_SECRET="))
     secret = secret.partition("=")[2].strip("'\"")
-    ask = Asked(two.hosts["host1"])
     assert len(secret) == 64
-    for hidden in (secret, "correct horse battery", ask.token[:60]):
-        assert hidden not in first.output
+    for hidden in (secret, "correct horse battery", ask.token.split(".")[0] + "."):
+        assert hidden not in made.output + first.output
     found = ask.online()
     assert (found["name"], found["liveness"], found["version"], found["tags"]) == (
         "host2",
@@ -131,7 +140,7 @@ def test_roles_run_the_controller_and_enroll_hosts(
     assert host.read("/opt/xora-agent/.env") == env
 
     # A new version of the controller: agents wait for it and come back by themselves.
-    write(two, store, controllers["0.1.1"], agent)
+    write(two, store, controllers["0.1.1"], agent, deployment)
     upgraded = two.play("controller")
     assert upgraded.code == 0, upgraded.output
     assert ask("/health")["version"] == "0.1.1"
