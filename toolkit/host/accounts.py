@@ -37,6 +37,12 @@ def existing_account(name: str) -> Account:
 
 
 def this_account() -> Account:
-    """Give the user that agentctl runs as."""
-    entry = pwd.getpwuid(os.geteuid())
+    """Give the user that agentctl runs as; raises UsageError where no name belongs to its id."""
+    try:
+        entry = pwd.getpwuid(os.geteuid())
+    except KeyError as error:
+        raise UsageError(
+            f"the user id {os.geteuid()} has no entry on this host",
+            hint="run agentctl as a user that `getent passwd` knows",
+        ) from error
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir)
