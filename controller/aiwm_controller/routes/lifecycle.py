@@ -100,6 +100,17 @@ async def _refused(state: State, agent_id: str, address: str, fault: Fault) -> N
 
 async def _connected(session: AsyncSession, state: State, agent: Agent, address: str) -> None:
     """Note a connection, unless the agent was suspended or its secret exchanged meanwhile."""
+    # The presence first, as heartbeats do it: who locks two rows in another order can deadlock.
+    await session.execute(
+        update(Presence)
+        .where(Presence.agent_id == agent.id)
+        .values(
+            last_connected_at=state.clock(),
+            connection_count=Presence.connection_count + 1,
+            failed_connects=0,  # since the last connection
+        )
+        .execution_options(synchronize_session=False)
+    )
     taken = await session.execute(
         update(Agent)
         .where(
@@ -115,16 +126,6 @@ async def _connected(session: AsyncSession, state: State, agent: Agent, address:
     if taken.one_or_none() is None:
         raise Unauthorized("the agent was suspended, or its secret exchanged, just now")
     agent.status = "active"
-    await session.execute(
-        update(Presence)
-        .where(Presence.agent_id == agent.id)
-        .values(
-            last_connected_at=state.clock(),
-            connection_count=Presence.connection_count + 1,
-            failed_connects=0,  # since the last connection
-        )
-        .execution_options(synchronize_session=False)
-    )
     note = Note("agent.connected", agent.org_id, f"agent:{agent.id}", agent.id, address)
     write_note(session, state.clock, note)
 
@@ -153,7 +154,6 @@ async def disconnect(
     reason = body.reason if body else ""
     async with state.database.write() as session:
         agent = await still(session, bearer)
-        agent.status = "inactive"
         await session.execute(
             update(Presence)
             .where(Presence.agent_id == agent_id)
@@ -164,6 +164,7 @@ async def disconnect(
             )
             .execution_options(synchronize_session=False)
         )
+        agent.status = "inactive"
         detail: dict[str, object] = {"reason": reason}
         actor = f"agent:{agent_id}"
         note = Note(
