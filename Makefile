@@ -17,9 +17,13 @@ demo: ## show an agent online in its controller, on a throwaway host (ARGS=--kee
 	@$(PYTHON) -m toolkit demo $(ARGS)
 
 .PHONY: test
-test: packages setup lint pythons ## all tests and scenarios, on real hosts too (25 minutes)
-	$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS)
+test: packages setup lint pythons ## all tests and scenarios, on real hosts too (an hour)
+	$(PYTHON) -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(PYTHON) -m tests.support.molecule.run
+
+.PHONY: suites
+suites: packages setup ## run the tests of the operator's side on all systems of hosts (half an hour)
+	ALL_SUITES=1 $(PYTHON) -m pytest -n 3 --dist loadfile -m one_suite tests/e2e $(ARGS)
 
 .PHONY: molecule
 molecule: packages setup ## run Molecule's scenarios, all but vm (ARGS='default pm2' for those alone)

@@ -1,9 +1,12 @@
 """What holds for all tests."""
 
+import os
 import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.images import suites
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile(
@@ -18,8 +21,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long proofs to the make targets that name them: `make vm`, `make crash`."""
+    """Leave out what make targets of their own run: `make vm`, `make crash`, `make suites`."""
     proofs = [name for name in ("vm", "long") if name not in config.option.markexpr]
-    left = [item for item in items if any(item.get_closest_marker(name) for name in proofs)]
+    left = [
+        item
+        for item in items
+        if any(item.get_closest_marker(name) for name in proofs) or _is_another_suite(item)
+    ]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
+
+
+def _is_another_suite(item: pytest.Item) -> bool:
+    """Tell whether a test of the operator's side would be run again, on another system of hosts."""
+    if "ALL_SUITES" in os.environ or not item.get_closest_marker("one_suite"):
+        return False
+    called = getattr(item, "callspec", None)  # only what has parameters has it
+    return called is not None and called.params.get("suite", suites()[0]) != suites()[0]

@@ -19,7 +19,7 @@ from tests.support.serve import StoreServer
 from toolkit.install_script import Choices
 from toolkit.order import offering
 
-pytestmark = [pytest.mark.hosts, pytest.mark.network]
+pytestmark = [pytest.mark.hosts, pytest.mark.network, pytest.mark.one_suite]
 Json = dict[str, Any]
 OWNER = "owner@example.com"
 

@@ -18,7 +18,7 @@ from tests.support.browser import browser
 from tests.support.podman import podman
 from tests.support.releases import TOP
 
-pytestmark = [pytest.mark.hosts, pytest.mark.network]
+pytestmark = [pytest.mark.hosts, pytest.mark.network, pytest.mark.one_suite]
 SECONDS = 500
 
 

@@ -16,7 +16,7 @@ from tests.support.releases import SCRIPT, Released, publish
 from tests.support.serve import StoreServer
 from tests.support.served import Server, serving
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.one_suite]
 HOME = "/opt/beating"
 Json = dict[str, Any]
 

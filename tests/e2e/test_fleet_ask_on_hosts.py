@@ -17,7 +17,7 @@ from tests.support.podman import podman
 from tests.support.releases import SAMPLES, Released, install, put_script, tiny
 from tests.support.serve import StoreServer
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.one_suite]
 
 GOOD, DOWN, FOREIGN = "good", "down", "foreign"
 

@@ -25,7 +25,7 @@ from tests.support.releases import Released, tiny
 from tests.support.serve import StoreServer
 from tests.support.signed_fleet import SignedFleet, wait_for
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.one_suite]
 COUNT = int(os.environ.get("FLEET_HOSTS", "8"))
 BUDGET = max(math.floor(COUNT * 0.05), 2)
 GOOD = [f"1.{number}.0" for number in range(5)]

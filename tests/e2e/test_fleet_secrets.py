@@ -28,7 +28,7 @@ from toolkit.host.target import Rollout
 from toolkit.install_script import Choices
 from toolkit.order import offering
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.one_suite]
 COUNT = int(os.environ.get("FLEET_HOSTS", "3"))
 # Each host has its own; these are what all have in common.
 FIRST, SECOND, THIRD, TOKEN = "s3cret-of-", "an0ther-of-", "th1rd-one-of-", "t0ken-for-the-store"

@@ -25,7 +25,7 @@ from tests.support.signed_fleet import (
     wait_for,
 )
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.one_suite]
 COUNT = 6
 UPGRADED = [("installed", OLD), ("upgraded", NEW)]
 
