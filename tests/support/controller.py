@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.loopback import Served
 
 
-class Controller:
+class Controller(Served):
     """Serves on `address`: POST takes a version as a heartbeat, GET gives them all.
 
     While `answer` is a status, every request gets that and nothing else. Only a bearer of `token`
@@ -21,14 +21,7 @@ class Controller:
         self.refused = 0
         self._token = token
         self._beats: list[dict[str, str]] = []
-        self._server = ThreadingHTTPServer((address, 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    @property
-    def url(self) -> str:
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        super().__init__(_handler(self), address)
 
     def beat(self, version: str) -> None:
         self._beats.append({"version": version, "at": datetime.now(UTC).isoformat()})
@@ -41,20 +34,6 @@ class Controller:
             self.refused += 1
             return self.answer
         return 200 if authorization == f"Bearer {self._token}" else 401
-
-    def __enter__(self) -> Controller:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def _handler(controller: Controller) -> type[BaseHTTPRequestHandler]:

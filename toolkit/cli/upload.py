@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -112,12 +113,9 @@ def upload(
         else:
             target = opening.result()
             at = _publisher(project, target, passphrases)
-            if only_plan:
-                planned = foresee(prepared.uploads, target, bars, Manner(verify_all))
-                done, notes = _with_metadata(at, publication, planned, bars)
-            else:
-                uploads, commit = _vouching(at, publication, prepared.uploads, bars)
-                done, notes = publish(uploads, target, bars, Manner(verify_all, commit)), ()
+            work = _Work(at, publication, prepared.uploads, target)
+            go = _foresee if only_plan else _publish
+            done, notes = go(work, Manner(verify_all), bars)
             rows = [row(one.upload, config, target, one.action) for one in done]
     notes = (*selection.warnings, *prepared.notes, *notes)
     if as_json:
@@ -139,6 +137,32 @@ def _publisher(project: Path, store: Store, passphrases: Passphrases) -> Publish
     from toolkit.repository import Publisher
 
     return Publisher(store, open_keyring(project, passphrases), datetime.now(tz=UTC))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What goes where: `at` signs for it, where keys are set up."""
+
+    at: Publisher | None
+    publication: Publication
+    uploads: Sequence[Upload]
+    target: Store
+
+
+def _foresee(
+    work: _Work, manner: Manner, bars: Progress
+) -> tuple[Sequence[Published], tuple[str, ...]]:
+    """Say what would be done with each file; writes nothing."""
+    planned = foresee(work.uploads, work.target, bars, manner)
+    return _with_metadata(work.at, work.publication, planned, bars)
+
+
+def _publish(
+    work: _Work, manner: Manner, bars: Progress
+) -> tuple[Sequence[Published], tuple[str, ...]]:
+    """Send what the store lacks, and sign for it."""
+    signed, commit = _vouching(work.at, work.publication, work.uploads, bars)
+    return publish(signed, work.target, bars, replace(manner, commit=commit)), ()
 
 
 def _vouching(

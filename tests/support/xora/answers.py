@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.loopback import Served
 
 Json = dict[str, Any]
 
@@ -47,7 +47,7 @@ class Asked:
     at: float
 
 
-class Answers:
+class Answers(Served):
     """Answers connect, config, heartbeat and disconnect by `answers`; keeps what was asked."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -58,12 +58,10 @@ class Answers:
             "disconnect": Answer({"success": True}),
         }
         self.asked: list[Asked] = []
+        super().__init__(_handler(self))
         self._tls = tls
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
     def url(self) -> str:
@@ -71,20 +69,6 @@ class Answers:
 
     def times(self, what: str) -> int:
         return sum(each.what == what for each in self.asked)
-
-    def __enter__(self) -> Answers:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def _handler(answers: Answers) -> type[BaseHTTPRequestHandler]:
