@@ -1,4 +1,4 @@
-"""A controller with SQLite, and an agent of it."""
+"""A controller with SQLite, an agent of it, and what tests of the brains share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.models.fixtures import alone, models, tools
 from tests.support.served import Server, serving
+
+__all__ = ["alone", "models", "tools"]
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +16,18 @@ from xora_agent.claude_code.brain import ClaudeCode
 from xora_agent.errors import BrainError
 from xora_agent.secret import Secret
 
-from tests.support.models.alone import leave_alone
 from tests.support.models.answers import Asked, BreakOff, Call, Fail, Hang, Say
-from tests.support.models.mcp_server import ToolServer, tool_server
-from tests.support.models.server import ModelServer, model_server
+from tests.support.models.mcp_server import ToolServer
+from tests.support.models.server import ModelServer
 
 KEY = "sk-ant-a-key-that-nobody-may-see"
 TOKEN = "Bearer the-agent-s-token"
 OWN_TOOLS = "Bash Read Write Edit Glob Grep WebSearch WebFetch TodoWrite Task AskUserQuestion"
-pytestmark = pytest.mark.filterwarnings("ignore::claude_agent_sdk.CanUseToolShadowedWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::claude_agent_sdk.CanUseToolShadowedWarning"),
+    pytest.mark.usefixtures("alone"),
+]
 Story = Callable[[ClaudeCode], Awaitable[None]]
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_alone(monkeypatch)
-
-
-@pytest.fixture
-def models() -> Iterator[ModelServer]:
-    with model_server() as server:
-        yield server
-
-
-@pytest.fixture
-def tools() -> Iterator[ToolServer]:
-    with tool_server() as server:
-        yield server
 
 
 def mind(models: ModelServer, *allowed: str, **settings: Any) -> Mind:

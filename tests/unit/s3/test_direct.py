@@ -1,12 +1,10 @@
 """The short way to a bucket: what goes by it, and what is left to botocore's client."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tests.support.s3_wire import S3Wire, s3_wire
+from tests.support.s3_wire import S3Wire
 from toolkit.errors import CredentialsError, StoreError
 from toolkit.s3.store import S3Store
 from toolkit.store_config import S3Config
@@ -17,20 +15,8 @@ EXPECT = "expect"  # only the client sends this header
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+def session(credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-
-
-@pytest.fixture
-def wire() -> Iterator[S3Wire]:
-    with s3_wire() as server:
-        yield server
 
 
 def opened(wire: S3Wire, **settings: str) -> S3Store:

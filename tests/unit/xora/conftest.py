@@ -1,28 +1,5 @@
 """What tests of the brains share."""
 
-from __future__ import annotations
+from tests.support.models.fixtures import alone, models, tools
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.support.models.alone import leave_alone
-from tests.support.models.mcp_server import ToolServer, tool_server
-from tests.support.models.server import ModelServer, model_server
-
-
-@pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_alone(monkeypatch)
-
-
-@pytest.fixture
-def models() -> Iterator[ModelServer]:
-    with model_server() as server:
-        yield server
-
-
-@pytest.fixture
-def tools() -> Iterator[ToolServer]:
-    with tool_server() as server:
-        yield server
+__all__ = ["alone", "models", "tools"]

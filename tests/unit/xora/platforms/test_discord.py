@@ -13,6 +13,7 @@ from xora_agent.secret import Secret
 
 from tests.support.platforms.discord import BOT, CHANNEL, OTHER, THREAD, TOKEN, DiscordApi, person
 from tests.support.platforms.heard import Heard
+from tests.support.platforms.running import Platforms, run
 from tests.support.platforms.served import until
 
 pytestmark = [
@@ -24,29 +25,13 @@ pytestmark = [
 ALLOWED = frozenset({str(CHANNEL), "55"})
 
 
-class Running:
-    """A stand-in, and what it takes to connect to it."""
-
-    def __init__(self, api: DiscordApi, url: str) -> None:
-        self.api, self.url = api, url
-        self.started: list[Discord] = []
-
-    async def start(self, heard: Heard, token: str = TOKEN, own_name: str = "") -> Discord:
-        access = Access(Secret(token), ALLOWED, own_name=own_name, api_url=self.url)
-        platform = Discord(access)
-        self.started.append(platform)
-        await platform.start(heard)
-        return platform
+Running = Platforms[DiscordApi, Discord]
 
 
 @pytest.fixture
 async def running(nothing_left: None) -> AsyncIterator[Running]:
-    api = DiscordApi()
-    async with api.run() as url:
-        running = Running(api, url)
+    async with run(DiscordApi(), Discord, TOKEN, ALLOWED) as running:
         yield running
-        for platform in running.started:
-            await platform.stop()
 
 
 async def test_a_message_comes_in_and_the_answer_goes_out(running: Running) -> None:

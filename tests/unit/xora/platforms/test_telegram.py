@@ -11,6 +11,7 @@ from xora_agent.secret import Secret
 from xora_agent.telegram_platform import Telegram, telegram
 
 from tests.support.platforms.heard import Heard
+from tests.support.platforms.running import Platforms, run
 from tests.support.platforms.served import until
 from tests.support.platforms.telegram import TOKEN, TelegramApi, person
 
@@ -25,29 +26,13 @@ pytestmark = [
 ALLOWED = frozenset({"-1001", "55"})
 
 
-class Running:
-    """A stand-in, and what it takes to connect to it."""
-
-    def __init__(self, api: TelegramApi, url: str) -> None:
-        self.api, self.url = api, url
-        self.started: list[Telegram] = []
-
-    async def start(self, heard: Heard, token: str = TOKEN, own_name: str = "") -> Telegram:
-        access = Access(Secret(token), ALLOWED, own_name=own_name, api_url=self.url)
-        platform = Telegram(access)
-        self.started.append(platform)
-        await platform.start(heard)
-        return platform
+Running = Platforms[TelegramApi, Telegram]
 
 
 @pytest.fixture
 async def running(nothing_left: None) -> AsyncIterator[Running]:
-    api = TelegramApi()
-    async with api.run() as url:
-        running = Running(api, url)
+    async with run(TelegramApi(), Telegram, TOKEN, ALLOWED) as running:
         yield running
-        for platform in running.started:
-            await platform.stop()
 
 
 async def test_a_message_comes_in_and_the_answer_goes_out(running: Running) -> None:

@@ -1,30 +1,12 @@
 """Metadata in a bucket: conditions by ETag, as S3 has them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-
-import boto3
-import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.support.trusted import AGENT, NOW, listed, make_keys, publish_first, read_by_client
 from toolkit.repository import Publisher, catalog_of, publish_targets, require
 from toolkit.s3.store import S3Store
 from toolkit.store import Store
 from toolkit.store_config import S3Config
-
-
-@pytest.fixture
-def config(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Config]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1").create_bucket(Bucket="releases")
-    yield S3Config(type="s3", bucket="releases", prefix="agents", endpoint=url)
-    server.stop()
 
 
 class Interrupted:
