@@ -18,9 +18,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.support.images import suites
 from tests.support.molecule.kept import Wanted, keep
-from tests.support.molecule.made import MADE, collections, offer
+from tests.support.molecule.made import MADE, collections, image, offer
 from tests.support.podman import process_stamp
 from tests.support.releases import TOP
 
@@ -97,8 +96,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scenario", required=True)
     parser.add_argument("--inventory", type=Path, help="the folder to write the inventory into")
     parser.add_argument("--agent", default="frail", help="the sample agent that the store offers")
-    image = os.environ.get("MOLECULE_IMAGE") or suites()[0]
-    parser.add_argument("--image", default=image, help="a Debian suite, or an image")
+    parser.add_argument("--image", default=image(), help="a Debian suite, or an image")
     parser.add_argument("--kind", choices=("container", "machine"), default="container")
     parser.add_argument("--no-store", action="store_true", help="serve none to the hosts")
     return parser.parse_args()

@@ -7,6 +7,7 @@ signed metadata gets too old.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 import yaml
 
 from tests.support.ansible import install_collection
+from tests.support.images import suites
 from tests.support.molecule import ours
 from tests.support.podman import machine_lock
 from tests.support.published import Project
@@ -71,6 +73,11 @@ class Offer:
         return found
 
 
+def image() -> str:
+    """Give what hosts are made of where nothing else is said: a Debian suite, or an image."""
+    return os.environ.get("MOLECULE_IMAGE") or suites()[0]
+
+
 def collections() -> Path:
     """Give the folder that holds the collection, built and installed as users have it."""
     return _made("collection", _COLLECTION, install_collection) / "collections"
@@ -80,7 +87,8 @@ def offer(sample: str) -> Offer:
     """Give the store of a sample agent, or of the project's own releases."""
     if sample == OURS:
         sources = (*_RELEASES, "release", "controller", "agents")
-        return Offer(_made(f"offer-{sample}", sources, ours.publish))
+        name = re.sub("[^A-Za-z0-9.]", "-", f"offer-{sample}-{image()}")
+        return Offer(_made(name, sources, lambda folder: ours.publish(folder, image())))
     return Offer(_made(f"offer-{sample}", _RELEASES, lambda folder: _publish(sample, folder)))
 
 

@@ -22,3 +22,9 @@ def test_it_runs_as_its_own_user(host: Host) -> None:
     with host.sudo():
         assert host.file("/opt/aiwm-controller/.env").mode == 0o600
         assert host.file("/opt/aiwm-controller/.env").user == "aiwm-controller"
+
+
+def test_they_are_kept_in_postgresql(host: Host) -> None:
+    with host.sudo("postgres"):
+        count = host.check_output("cd / && psql -tA -d aiwm -c 'SELECT count(*) FROM agents'")
+    assert count == "3"
