@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,8 +25,7 @@ _BROKEN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(NamedTuple):
     """A heartbeat as it came; `generation` is that of the secret behind its token.
 
     `metrics` and `upgrade` are JSON; what is None was not said.
@@ -41,8 +40,7 @@ class Beat:
     upgrade: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What must be known of an agent to take its heartbeat."""
 
     generation: int
@@ -146,6 +144,7 @@ class BeatWriter:
         self._store = store
         self._clock = clock
         self._meters = meters
+        self._log = log.bind()  # the module's makes a new one for each line
         self._waiting: list[_Waiting] = []
         self._come = asyncio.Event()
         self._ending = False
@@ -171,7 +170,7 @@ class BeatWriter:
         self._waiting.append((beat, future))
         self._come.set()
         version = await future
-        log.debug("heartbeat", agent=beat.agent_id, status=beat.status, metrics=beat.metrics)
+        self._log.debug("heartbeat", agent=beat.agent_id, status=beat.status, metrics=beat.metrics)
         return version
 
     async def _run(self) -> None:

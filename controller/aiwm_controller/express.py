@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pydantic_core import from_json, to_json
 from aiwm_controller.beats import Beat
 from aiwm_controller.errors import Fault
 from aiwm_controller.limits import App, Message, Receive, Scope, Send
-from aiwm_controller.logs import HEADER
+from aiwm_controller.logs import HEADER, correlation_id
 from aiwm_controller.state import State
 from aiwm_controller.tokens import Tokens
 from aiwm_controller.wire import HeartbeatIn, Metrics, Reported
@@ -30,8 +29,7 @@ _REMEMBERED = 200_000
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BEARER = b"Bearer "
 _SIMPLE = 4096
-# Escapes may hide a NUL or half a character, long digits a number that no database holds.
-_NOT_SIMPLE = re.compile(rb"[\\\x7f]|[0-9]{16}|[eE][+-]?[0-9]{3}")
+_LARGEST_NUMBER = 1 << 53  # any smaller one is the same in every database and program
 _STATUSES = frozenset(get_args(Reported))
 _NAMES = frozenset({"status", "version", "configVersion", "metrics"})
 _RENAMED = frozenset(
@@ -96,7 +94,7 @@ class Express:
             await self._app(scope, _replay(read, receive), send)
             return
         given = headers.get(HEADER, b"")
-        correlation = given if _ID.fullmatch(given) else secrets.token_hex(8).encode()
+        correlation = given if _ID.fullmatch(given) else correlation_id().encode()
         await _say(send, answer, correlation)
         state.meters.heartbeat_requests.inc()
 
@@ -161,7 +159,8 @@ def simple_beat(agent_id: str, generation: int, body: bytes) -> Beat | None:
 
 
 def _simple_json(body: bytes) -> Any:
-    if len(body) > _SIMPLE or not body.isascii() or _NOT_SIMPLE.search(body):
+    # Escapes may hide a NUL or half a character.
+    if len(body) > _SIMPLE or not body.isascii() or b"\\" in body or b"\x7f" in body:
         return None
     try:
         return from_json(body, allow_inf_nan=False)
@@ -186,7 +185,9 @@ def _are_numbers(metrics: Any) -> bool:
     return metrics is None or (
         type(metrics) is dict
         and all(
-            (type(value) is int or type(value) is float) and name not in _RENAMED
+            (type(value) is int or type(value) is float)
+            and -_LARGEST_NUMBER < value < _LARGEST_NUMBER
+            and name not in _RENAMED
             for name, value in metrics.items()
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import secrets
@@ -16,6 +17,7 @@ from aiwm_controller.limits import App, Message, Receive, Scope, Send
 
 HEADER = b"x-correlation-id"
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_BEGIN, _NUMBERS = secrets.token_hex(5), itertools.count(secrets.randbits(20))
 
 
 def configure(level: str = "info") -> None:
@@ -34,6 +36,11 @@ def configure(level: str = "info") -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def correlation_id() -> str:
+    """Give an id that no other request has; it is no secret, so that a counter will do."""
+    return f"{_BEGIN}{next(_NUMBERS):06x}"
 
 
 log: Any = structlog.get_logger()
@@ -84,7 +91,7 @@ class Traced:
             await self._app(scope, receive, send)
             return
         given = dict(scope["headers"]).get(HEADER, b"")
-        correlation = given.decode() if _ID.fullmatch(given) else secrets.token_hex(8)
+        correlation = given.decode() if _ID.fullmatch(given) else correlation_id()
         scope.setdefault("state", {})["correlation"] = correlation
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(correlation=correlation)

@@ -32,13 +32,18 @@ class Pace:
         allowed = max(_FEW, self._total * 5 // (self._seconds * 4))
         seconds = self._seconds
         if self._due[(now + seconds) % size] >= allowed:
-            seconds = min(
-                range(self._seconds, self._soonest - 1, -1),
-                key=lambda each: self._due[(now + each) % size],
-            )
+            seconds = self._least_busy(now)
         self._due[(now + seconds) % size] += 1
         self._total += 1
         return seconds
+
+    def _least_busy(self, now: int) -> int:
+        """Give the latest of the seconds to choose from in which the least is due."""
+        first, last = (now + self._soonest) % len(self._due), (now + self._seconds) % len(self._due)
+        due = self._due
+        choice = due[first : last + 1] if first <= last else due[first:] + due[: last + 1]
+        choice.reverse()
+        return self._seconds - choice.index(min(choice))
 
     def _pass(self, now: int) -> None:
         """Forget what was due in the seconds that are over."""
