@@ -56,9 +56,20 @@ def build_example(name: str, dist: Path) -> Released:
     return build(parse_agent(file.read_text("utf-8"), file=str(file)), TOP, dist)
 
 
-def tiny(dist: Path, *, version: str = "1.0.0", title: str = "", **service: object) -> Released:
-    """Build the small sample agent, with other values for keys of its [service]."""
-    return build(_tiny_spec(version, title, service), SAMPLES / "tiny", dist)
+def tiny(
+    dist: Path,
+    *,
+    version: str = "1.0.0",
+    title: str = "",
+    seconds: float = 15,
+    **service: object,
+) -> Released:
+    """Build the small sample agent, with other values for keys of its [service].
+
+    It has so many seconds to be healthy after a start.
+    """
+    spec = _tiny_spec(version, title, service, timeout=seconds)
+    return build(spec, SAMPLES / "tiny", dist)
 
 
 def tiny_with_ballast(project: Path, dist: Path, *, version: str, seed: str = "") -> Released:
@@ -72,11 +83,14 @@ def tiny_with_ballast(project: Path, dist: Path, *, version: str, seed: str = ""
     return build(_tiny_spec(version, "", {}), project, dist)
 
 
-def _tiny_spec(version: str, title: str, service: Mapping[str, object]) -> AgentSpec:
+def _tiny_spec(
+    version: str, title: str, service: Mapping[str, object], **health: object
+) -> AgentSpec:
     file = SAMPLES / "tiny" / "release" / "tiny.toml"
     data = parse_agent(file.read_text("utf-8"), file=str(file)).model_dump(mode="json")
     data |= {"version": version, "title": title or data["title"]}
     data["service"] |= service
+    data["health"] |= health
     return AgentSpec.model_validate(data)
 
 
