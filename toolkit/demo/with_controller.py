@@ -132,8 +132,9 @@ def _wait_until_online(show: Show, running: Controller, agent: str) -> None:
         if time.monotonic() > deadline:
             raise HostError(
                 f"the agent was not online after {ONLINE_SECONDS} s",
-                why=f"its controller says {row.liveness}, version {row.version or 'unknown'}",
-                hint="its log says why: try again with --keep",
+                why=f"its controller says {row.liveness}, version {row.version or 'unknown'}\n"
+                f"the end of the controller's log:\n{running.last_lines()}",
+                hint="try again; docs/xora-agent.md says what it does when things fail",
             )
         time.sleep(0.2)
 
