@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.e2e.xora.conftest import Managed
@@ -109,6 +111,21 @@ def test_a_slow_goodbye_is_bounded(managed: Managed) -> None:
         assert agent.end() == 0
     assert managed.shown()["lastDisconnectReason"] == "shutdown"
     assert agent.calls("close")
+
+
+def test_a_model_that_hangs_does_not_keep_it(managed: Managed) -> None:
+    managed.make(settings={"discord_token": "a-token"})
+    with running(managed.home, AIWM_SHUTDOWN_SECONDS="2") as agent:
+        agent.until((managed.home / "discord.sock").exists, "discord")
+        with socket.socket(socket.AF_UNIX) as room:
+            room.connect(str(managed.home / "discord.sock"))
+            room.sendall(b"slow\n")
+            agent.until(lambda: agent.calls("answer"), "asked")
+            began = time.monotonic()
+            assert agent.end() == 0
+        assert time.monotonic() - began < 15
+    assert managed.shown()["lastDisconnectReason"] == "shutdown"
+    assert any(each["event"] == "stopped" for each in agent.lines)
 
 
 def test_without_a_controller_it_goes_by_local_files(tmp_path: Path) -> None:
