@@ -22,15 +22,24 @@ def claimed(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise FileError(f"{folder} can't be read", why=error.strerror or "") from error
     try:
+        _hold(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _hold(handle: int, folder: Path) -> None:
+    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        os.close(handle)
         raise FileError(
             "another agent runs in this folder",
             why=f"it holds {folder}",
             hint="end that one, or start this one in a folder of its own",
         ) from error
-    try:
-        yield
-    finally:
-        os.close(handle)
+    except OSError as error:
+        raise FileError(
+            f"{folder} can't be held",
+            why=error.strerror or "",
+            hint="start the agent in a folder of a file system that knows locks",
+        ) from error
