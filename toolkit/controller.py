@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from toolkit.errors import ControllerError, UsageError
+from toolkit.errors import ControllerAwayError, ControllerError, UsageError
 from toolkit.secret import Secret
 
 SECONDS = 15.0
@@ -108,12 +108,13 @@ class Controller:
             with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
                 found = json.loads(answer.read())
         except urllib.error.HTTPError as error:
-            fault = self._refused(error)
-            raise _Later(fault) if error.code >= 500 or error.code == 429 else fault from error
+            if error.code >= 500 or error.code == 429:
+                raise _Later(self._refused(error, ControllerAwayError)) from error
+            raise self._refused(error, ControllerError) from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise _Later(
-                ControllerError(
+                ControllerAwayError(
                     f"the controller {self.url} did not answer",
                     why=str(reason) or repr(reason),
                     hint="check --controller and this machine's network, then run the same "
@@ -126,16 +127,16 @@ class Controller:
             raise self._strange()
         return found
 
-    def _refused(self, error: urllib.error.HTTPError) -> ControllerError:
+    def _refused(
+        self, error: urllib.error.HTTPError, kind: type[ControllerError]
+    ) -> ControllerError:
         try:
             said = json.loads(error.read(65_536))
             why = " ".join(str(said.get(key) or "") for key in ("message", "hint")).strip()
         except (ValueError, OSError, AttributeError):
             why = ""
         hint = _HINTS.get(error.code, _LATER if error.code >= 500 else "mend what it names")
-        return ControllerError(
-            f"the controller answered {error.code} {error.reason}", why=why, hint=hint
-        )
+        return kind(f"the controller answered {error.code} {error.reason}", why=why, hint=hint)
 
     def _strange(self) -> ControllerError:
         return ControllerError(
@@ -159,7 +160,7 @@ def address(url: str, *, over_http: bool) -> str:
     """
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment:

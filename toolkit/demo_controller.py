@@ -39,6 +39,7 @@ class Controller:
     email: str
     password: Secret
     token: Secret
+    log: Path
 
     @property
     def url(self) -> str:
@@ -63,19 +64,22 @@ class Controller:
                 self.port, method, path, None if body is None else json.dumps(body), headers
             )
         except (OSError, http.client.HTTPException) as error:
-            raise _no_answer(method, path, str(error)) from error
+            raise self._no_answer(method, path, str(error)) from error
         if status >= 300:
-            raise _no_answer(method, path, f"{status}: {text[:500]}")
+            raise self._no_answer(method, path, f"{status}: {text[:500]}")
         answer: Json = json.loads(text)
         return answer
 
+    def last_lines(self) -> str:
+        """Give the end of its log, which is gone once the demonstration has failed."""
+        return _last_lines(self.log.read_text("utf-8", "replace"))
 
-def _no_answer(method: str, path: str, why: str) -> HostError:
-    return HostError(
-        f"the controller did not answer {method} {path} as it should",
-        why=why,
-        hint="try again; with --keep, controller.log in the demonstration's folder says more",
-    )
+    def _no_answer(self, method: str, path: str, why: str) -> HostError:
+        return HostError(
+            f"the controller did not answer {method} {path} as it should",
+            why=f"{why}\nthe end of its log:\n{self.last_lines()}",
+            hint="try again",
+        )
 
 
 def _request(
@@ -128,7 +132,7 @@ def controller(folder: Path, releases: Path) -> Iterator[Controller]:
         )
     with ended_with(process):
         _wait_for_health(process, port, log)
-        yield Controller(port, EMAIL, Secret(password), Secret(token))
+        yield Controller(port, EMAIL, Secret(password), Secret(token), log)
 
 
 def variables(

@@ -128,3 +128,7 @@ class ControllerError(ToolkitError):
     """The AIWM controller could not be asked, refused, or does not hear from an agent."""
 
     exit_code = 18
+
+
+class ControllerAwayError(ControllerError):
+    """The AIWM controller does not answer now; it may later."""

@@ -1,4 +1,4 @@
-"""A stand-in for a model: speaks OpenAI's chat completions, and says again what it was asked.
+"""A stand-in for a model: says again what it was asked, by OpenAI's API and by Anthropic's.
 
 It is the standard library alone, needs no key, and listens to this machine alone.
 """
@@ -13,6 +13,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from toolkit import stand_in_messages
 from toolkit.loopback import listen
 
 NAME = "echo"
@@ -72,6 +73,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: whoever asks says what was answered."""
 
+    @property
+    def _path(self) -> str:
+        return self.path.partition("?")[0]
+
     def do_GET(self) -> None:
         """Name the one model that there is."""
         if self.path.endswith("/models"):
@@ -82,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer a chat."""
         size = int(self.headers.get("Content-Length") or 0)
-        if not self.path.endswith(_COMPLETIONS):
+        if not self._path.endswith((_COMPLETIONS, stand_in_messages.PATH, stand_in_messages.COUNT)):
             self._refuse(HTTPStatus.NOT_FOUND, "no such path")
         elif size > LARGEST:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {LARGEST} bytes")
@@ -96,13 +101,18 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
             return
+        if self._path.endswith(stand_in_messages.COUNT):
+            self._send(HTTPStatus.OK, {"input_tokens": len(text.split())})
+            return
+        anthropic = self._path.endswith(stand_in_messages.PATH)
         if not body.get("stream"):
-            self._send(HTTPStatus.OK, whole(text))
+            one = stand_in_messages.whole(text, NAME) if anthropic else whole(text)
+            self._send(HTTPStatus.OK, one)
             return
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        for event in stream(text):
+        for event in stand_in_messages.stream(text, NAME) if anthropic else stream(text):
             self.wfile.write(event)
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -145,8 +144,9 @@ def create(
 
 def from_the_environment() -> FastAPI:
     """Make the application that the environment describes: each worker process calls this."""
-    logs.configure(os.environ.get("AIWM_LOG_LEVEL", "info"))
-    app = create(from_environment())
+    settings = from_environment()
+    logs.configure(settings.log_level)
+    app = create(settings)
     gc.freeze()  # what is loaded by now stays: the collector need not look at it again and again
     return app
 

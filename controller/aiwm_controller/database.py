@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -60,7 +61,9 @@ class Database:
         await self.engine.dispose()
 
     async def upgrade(self) -> None:
-        """Bring the schema to what this version of the controller needs."""
+        """Bring the schema to what this version of the controller needs; makes SQLite's file."""
+        if self.is_sqlite:
+            make_private(self.file)
         async with self.engine.connect() as connection:
             found = await connection.run_sync(_revision)
             if found not in _revisions():
@@ -74,6 +77,11 @@ class Database:
         A newer version's will do: migrations only add, so that the version before runs on after
         an upgrade that was taken back.
         """
+        if self.is_sqlite and not Path(self.file).exists():  # SQLite would make an empty one
+            raise SetupError(
+                f"there is no database {self.file}",
+                hint="run `aiwm-controller init` to make it, or name another by --database",
+            )
         async with self.engine.connect() as connection:
             found = await connection.run_sync(_revision)
         head = ScriptDirectory.from_config(_config()).get_current_head()
@@ -98,6 +106,14 @@ def prepare_sqlite(connection: Any) -> None:
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA journal_size_limit=67108864")  # else the WAL keeps its largest size
     cursor.close()
+
+
+def make_private(file: str) -> None:
+    """Make a file where there is none, for its owner alone: the key for tokens will be in it.
+
+    SQLite gives the files beside it the same mode. Raises OSError.
+    """
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _begin(connection: Connection) -> None:

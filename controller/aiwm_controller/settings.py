@@ -15,6 +15,8 @@ from aiwm_controller.errors import SetupError
 from aiwm_controller.outbound import Network, networks
 
 DEFAULT_DATABASE = "sqlite:///aiwm-controller.db"
+LOG_LEVELS = ("debug", "info", "warning")
+_SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+asyncpg",
@@ -48,13 +50,15 @@ class Settings:
     sealing_key: str = field(default="", repr=False)
     secure_cookies: bool = True
     trusted_proxies: str = "127.0.0.1"
+    host: str = "127.0.0.1"
+    log_level: str = "info"
 
 
 def database_url(text: str, password: str = "") -> URL:
     """Give the address of a database with the driver that the controller uses for it."""
     try:
         url = make_url(text)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
         raise SetupError(
             "the address of the database can't be read",
             hint="sqlite:///FILE or postgresql://USER@HOST/NAME",
@@ -64,6 +68,11 @@ def database_url(text: str, password: str = "") -> URL:
         raise SetupError(
             f"the database {url.drivername} is not supported",
             hint="sqlite:///FILE or postgresql://USER@HOST/NAME",
+        )
+    if driver == _DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
+        raise SetupError(
+            "the address of the database names no file",
+            hint="sqlite:///FILE, and sqlite:////FILE from the root of the file system",
         )
     url = url.set(drivername=driver)
     return url.set(password=password) if password else url
@@ -103,12 +112,14 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         private_endpoints=_networks(given.get("AIWM_PRIVATE_ENDPOINTS", "")),
         path_prefix=prefix(given.get("AIWM_PATH_PREFIX", "")),
         public_url=_public(given.get("AIWM_PUBLIC_URL", "")),
-        releases=Path(given["AIWM_RELEASES"]) if "AIWM_RELEASES" in given else None,
-        migrate=given.get("AIWM_MIGRATE", "false").lower() == "true",
+        releases=_folder(given, "AIWM_RELEASES"),
+        migrate=_switch(given, "AIWM_MIGRATE", default=False),
         mcp_name=given.get("AIWM_MCP_NAME", default.mcp_name),
         mcp_url=_public(given.get("AIWM_MCP_URL", "")),
-        secure_cookies=given.get("AIWM_SECURE_COOKIES", "true").lower() != "false",
+        secure_cookies=_switch(given, "AIWM_SECURE_COOKIES", default=True),
         trusted_proxies=given.get("AIWM_TRUSTED_PROXIES", default.trusted_proxies),
+        host=given.get("AIWM_HOST", default.host),
+        log_level=_log_level(given.get("AIWM_LOG_LEVEL", default.log_level)),
         **numbers,
     )
 
@@ -117,7 +128,7 @@ def prefix(text: str) -> str:
     """Give a path prefix with one slash before it and none after it; empty for none."""
     bare = text.strip("/")
     if any(not (char.isalnum() or char in "/-_.") for char in bare) or "//" in bare:
-        raise SetupError(f"the path prefix {text!r} is none", hint="such as /dev/aiwm")
+        raise SetupError(f"{text!r} can't be a path prefix", hint="such as /dev/aiwm")
     return f"/{bare}" if bare else ""
 
 
@@ -126,6 +137,28 @@ def _number(given: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 31:
         raise SetupError(f"{name} is {text!r}", hint="give a whole number greater than 0")
     return int(text)
+
+
+def _switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
+    found = _SWITCHES.get(given.get(name, str(default)).lower())
+    if found is None:
+        raise SetupError(f"{name} is {given[name]!r}", hint="give true or false")
+    return found
+
+
+def _folder(given: Mapping[str, str], name: str) -> Path | None:
+    if name not in given:
+        return None
+    folder = Path(given[name])
+    if not folder.is_dir():
+        raise SetupError(f"{name} is {given[name]!r}, and that is no folder", hint="name one")
+    return folder
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in LOG_LEVELS:
+        raise SetupError(f"AIWM_LOG_LEVEL is {text!r}", hint=f"give {', '.join(LOG_LEVELS)}")
+    return text.lower()
 
 
 def _secret(name: str, text: str) -> str:
@@ -144,7 +177,13 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _public(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise SetupError(f"{text!r} is no http or https address")
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if text and not usable:
+        raise SetupError(
+            f"{text!r} is no http or https address", hint="such as https://aiwm.example.com/prefix"
+        )
     return text.rstrip("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -13,6 +14,7 @@ from aiwm_controller import configurations
 from aiwm_controller.clock import utc_now
 from aiwm_controller.database import Database
 from aiwm_controller.errors import Conflict, NotFound, SetupError
+from aiwm_controller.logs import log
 from aiwm_controller.models import Event, Organization, User
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.routes.people import refuse_known, user_bearer
@@ -39,6 +41,7 @@ async def check(settings: Settings) -> None:
 
     With `settings.migrate` it is made ready first: the schema, and the key that tokens need.
     """
+    _warn_of_readers(settings)
     if settings.migrate:
         await migrate(settings)
         async with _writing(settings) as session:
@@ -48,6 +51,15 @@ async def check(settings: Settings) -> None:
             raise SetupError(
                 "there is no key to sign tokens with", hint="run `aiwm-controller init`"
             )
+
+
+def _warn_of_readers(settings: Settings) -> None:
+    """Say where others can read the database: by the key in it, they could make tokens."""
+    file = Path(settings.database.database or "")
+    if settings.database.get_backend_name() != "sqlite" or not file.is_file():
+        return
+    if file.stat().st_mode & 0o007:
+        log.warning("others can read the database", file=str(file), hint=f"chmod o= {file}*")
 
 
 async def migrate(settings: Settings) -> None:
@@ -98,13 +110,23 @@ async def add_user(
             query = query.where(Organization.id == organization)
         found = list(await session.scalars(query.limit(2)))
         if len(found) != 1:
-            hint = "name it by --organization" if found else "run `aiwm-controller init`"
-            raise NotFound("there is not exactly one such organization", hint=hint)
+            raise _not_one(organization, found)
         user = _user(found[0].id, _email(email), role, hashed)
         session.add(user)
         await session.flush()
         session.add(_note(user.org_id, "user.created", user))
         return {"id": user.id, "email": user.email, "role": user.role, "orgId": user.org_id}
+
+
+def _not_one(wanted: str | None, found: list[Organization]) -> NotFound:
+    if wanted is not None:
+        return NotFound(
+            f"there is no organization {wanted}",
+            hint="give its id, as `aiwm-controller init --json` and GET /users show it (orgId)",
+        )
+    if found:
+        return NotFound("there are several organizations", hint="name one's id by --organization")
+    return NotFound("there is no organization yet", hint="run `aiwm-controller init`")
 
 
 async def set_password(settings: Settings, email: str, password: str) -> None:
@@ -135,7 +157,10 @@ async def _known(session: AsyncSession, email: str) -> User:
     query = select(User).where(User.email == _email(email), User.deleted_at.is_(None))
     user = await session.scalar(query)
     if user is None:
-        raise NotFound(f"there is no user {email}")
+        raise NotFound(
+            f"there is no user {email}",
+            hint="see --email and --database; `aiwm-controller user add` adds one",
+        )
     return user
 
 
@@ -163,7 +188,7 @@ def _user(org_id: str, email: str, role: str, hashed: str | None) -> User:
 
 def _email(text: str) -> str:
     if text.count("@") != 1 or len(text) > 254 or text != text.strip():
-        raise Conflict(f"{text!r} is no email address")
+        raise Conflict(f"{text!r} is no email address", hint="such as you@example.com")
     return text.lower()
 
 

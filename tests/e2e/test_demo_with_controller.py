@@ -83,9 +83,11 @@ def containers() -> list[str]:
     return [name for name in names if not name.startswith("toolkit-test-")]
 
 
-def test_in_a_container_with_systemd(host_image: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("agent", ["xora-vercel-agent", "xora-cc-agent"])
+def test_in_a_container_with_systemd(agent: str, host_image: str, tmp_path: Path) -> None:
     before = containers()
-    with demo("--image", host_image, "--on", "container", tmp=tmp_path) as process:
+    words = ("--agent", agent, "--image", host_image, "--on", "container")
+    with demo(*words, tmp=tmp_path) as process:
         said = process.communicate(timeout=SECONDS)[0]
     assert process.returncode == 0, said
     assert re.search(r"(\d+) of \1 checks hold", said), said

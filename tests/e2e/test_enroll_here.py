@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -186,6 +187,7 @@ def test_what_was_cut_off_is_finished_by_the_same_command(
     said, _ = cut.communicate(timeout=120)
     assert cut.returncode == 130, said
     assert "run the same command again" in said
+    assert re.search(r"h2 +✗ .* waiting", said), said
     first = {name: row["id"] for name, row in hosts.agents().items()}
     rows = hosts.rows()
     assert all(row["online"] for row in rows.values())
@@ -215,11 +217,15 @@ def test_faults_say_what_to_do(hosts: Hosts, releases: dict[str, Released]) -> N
     hosts.token.chmod(0o644)
     assert "chmod 600" in hosts.run(code=2).stderr
     hosts.token.chmod(0o600)
+    hosts.token.write_bytes(b"\xff\xfe")
+    assert "holds no token" in hosts.run(code=2).stderr
     hosts.token.write_text("wrong", "utf-8")
     said = hosts.run(code=18).stderr
     assert "get a new token" in said
     assert "wrong" not in said
     hosts.token.write_text(hosts.server.token, "utf-8")
+    none = hosts.run("--controller", "http://127.0.0.1:port", code=2).stderr
+    assert "no http or https address" in none
     away = hosts.run("--controller", "http://192.0.2.1", code=2).stderr
     assert "not https" in away
     hosts.server.kill()
@@ -253,3 +259,13 @@ def test_the_token_may_stand_in_the_environment(
     )
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) == 3
+    wrong = subprocess.run(
+        [*argv[:place], *argv[place + 2 :]],
+        env={**os.environ, "TOOLKIT_CONTROLLER_TOKEN": "two\nlines"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert wrong.returncode == 2
+    assert "TOOLKIT_CONTROLLER_TOKEN holds no token" in wrong.stderr
+    assert "lines" not in wrong.stderr

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.demo_controller import controller, find_program, variables
+from toolkit.demo_controller import Controller, controller, find_program, variables
 from toolkit.errors import HostError, MissingToolError
 from toolkit.loopback import HOST, free_port, in_use
+from toolkit.secret import Secret
 
 
 def program(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,3 +72,13 @@ def test_a_port_in_use_is_left_to_whom_has_it() -> None:
         other = free_port(port)
     assert other != port
     assert free_port(other) == other
+
+
+def test_what_it_logged_is_told_where_it_does_not_answer(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("the disk is full\n")
+    gone = Controller(free_port(0), "owner@example.com", Secret("p"), Secret("t"), log)
+    with pytest.raises(HostError) as fault:
+        gone.get("/agents")
+    assert "did not answer GET /agents" in fault.value.message
+    assert "the disk is full" in fault.value.why

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
+from xora_agent.brain import Mind, Model
+from xora_agent.claude_code import launch
+from xora_agent.multi_provider import providers
+from xora_agent.secret import Secret
 
+from tests.support.releases import TOP
+from toolkit.cli.options import load_agent
+from toolkit.demo.with_controller import deployment_of
 from toolkit.stand_in_model import NAME, stand_in_model
 
 CHAT = {"model": NAME, "messages": [{"role": "user", "content": "who is there?"}]}
@@ -56,3 +63,29 @@ def test_what_is_no_request_is_refused(base: str, body: bytes) -> None:
 def test_other_paths_are_not_there(base: str) -> None:
     assert httpx2.get(f"{base}/other").status_code == 404
     assert httpx2.post(f"{base}/embeddings", json={}).status_code == 404
+
+
+def test_it_speaks_the_api_of_anthropic(base: str) -> None:
+    body = {**CHAT, "max_tokens": 100}
+    answer = httpx2.post(f"{base}/messages?beta=true", json=body).json()
+    assert answer["content"] == [{"type": "text", "text": "You said: who is there?"}]
+    streamed = httpx2.post(f"{base}/messages", json={**body, "stream": True}).text
+    events = [json.loads(line[6:]) for line in streamed.splitlines() if line.startswith("data: ")]
+    said = [each["delta"]["text"] for each in events if each["type"] == "content_block_delta"]
+    assert "".join(said) == "You said: who is there?"
+    assert events[-1] == {"type": "message_stop"}
+    counted = httpx2.post(f"{base}/messages/count_tokens", json=CHAT).json()
+    assert counted == {"input_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"), [("xora-cc-agent", "anthropic"), ("xora-vercel-agent", "local")]
+)
+def test_each_agent_gets_a_deployment_that_it_can_ask(name: str, provider: str) -> None:
+    deployment = deployment_of(load_agent(name, TOP), "http://127.0.0.1:1")
+    assert deployment["provider"] == provider
+    model = Model(provider, deployment["model"], deployment["apiEndpoint"], Secret("a-token"))
+    if provider == "anthropic":
+        launch.check(Mind("", model))
+    else:
+        providers.check(model)

@@ -139,16 +139,19 @@ def _token(file: Path | None) -> Secret:
         hint = f"name a file by --token-file, or set {TOKEN}; aiwm-controller token makes one"
         if not text:
             raise UsageError("there is no token for the controller", hint=hint)
-        return Secret(text)
+        return _checked(text, TOKEN)
     if file.stat().st_mode & 0o077:
         raise UsageError(
             f"others on this machine can read {file}",
             why="who has the token can do at the controller what you can",
             hint=f"chmod 600 {file}",
         )
-    text = file.read_text("utf-8").strip()
+    return _checked(file.read_text("utf-8", errors="replace").strip(), str(file))
+
+
+def _checked(text: str, where: str) -> Secret:
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise UsageError(f"{file} holds no token", hint="put the token into it, and nothing else")
+        raise UsageError(f"{where} holds no token", hint="put the token into it, and nothing else")
     return Secret(text)
 
 
@@ -189,7 +192,7 @@ def _rolled_out(call: Call, ready: Sequence[Enrolled]) -> Account:
         showing(title, as_json=call.as_json) as watch,
         begin(call.request, hosts, Desk(call.folder, now, watch)) as begun,
     ):
-        drive(begun)
+        drive(begun, again="run the same command again")
     return account(ledger.read(call.folder, begun.id))
 
 
@@ -224,7 +227,9 @@ def _show(rows: Sequence[Standing], *, as_json: bool) -> None:
     table = Table("host", "", "agent", "credential", "version", "", box=None, header_style="bold")
     for row in sorted(rows, key=lambda row: (not row.online, row.host)):
         mark = Text("✓", "green") if row.online else Text("✗", "bold red")
-        said = Text(row.fault or row.liveness or row.what, "" if row.online else "red")
+        # One that was not visited may be "online" by an old credential, which is no news of it.
+        state = row.liveness if row.online else row.what
+        said = Text(row.fault or state, "" if row.online else "red")
         table.add_row(row.host, mark, row.agent, row.credential, row.version, said)
     _print(table)
     good = sum(row.online for row in rows)

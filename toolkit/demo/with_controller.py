@@ -60,7 +60,9 @@ def with_controller(show: Show) -> Iterator[Shown]:
         tell.line(f"{store}/")
         tell.step("Start a controller, and a stand-in for a model")
         model = at_end.enter_context(stand_in_model.stand_in_model())
-        tell.line(f"{model}/v1 speaks OpenAI's API, and says again what it is asked")
+        tell.line(
+            f"{model}/v1 speaks OpenAI's API and Anthropic's, and says again what it is asked"
+        )
         running = at_end.enter_context(controller(work, releases))
         tell.line(f"{running.url}/ is the controller's fleet page")
         agent, script = _enrolled(show, running, store, model)
@@ -90,15 +92,7 @@ def _enrolled(show: Show, running: Controller, store: str, model: str) -> tuple[
     tell.step("Create an agent there: instruction, deployment, credentials")
     running.post("/configurations", {"key": "agent.download.baseUrl", "value": store})
     instruction = running.post("/instructions", {"name": "Echo", "systemPrompt": PROMPT})
-    deployment = running.post(
-        "/deployments",
-        {
-            "name": "Stand-in",
-            "provider": "local",
-            "model": stand_in_model.NAME,
-            "apiEndpoint": f"{model}/v1",
-        },
-    )
+    deployment = running.post("/deployments", deployment_of(spec, model))
     agent = running.post(
         "/agents",
         {
@@ -111,9 +105,20 @@ def _enrolled(show: Show, running: Controller, store: str, model: str) -> tuple[
         },
     )
     made = running.post(f"/agents/{agent['id']}/regenerate-credentials", {})
-    tell.line(f"{AGENT} ({agent['id']}), whose model is local/{stand_in_model.NAME}")
+    tell.line(
+        f"{AGENT} ({agent['id']}), whose model is {deployment['provider']}/{stand_in_model.NAME}"
+    )
     script = RenderedFile(f"install-{spec.name}.sh", made["installScript"], mode=0o600)
     return agent["id"], script
+
+
+def deployment_of(spec: AgentSpec, model: str) -> Json:
+    """Say how an agent asks the stand-in at `model`: by Anthropic's API where it knows no other."""
+    known = {"name": "Stand-in", "model": stand_in_model.NAME}
+    keys = set(spec.service.secret)
+    if "ANTHROPIC_API_KEY" in keys and "OPENAI_API_KEY" not in keys:
+        return {**known, "provider": "anthropic", "apiKey": "none", "apiEndpoint": model}
+    return {**known, "provider": "local", "apiEndpoint": f"{model}/v1"}
 
 
 def _wait_until_online(show: Show, running: Controller, agent: str) -> None:
@@ -127,8 +132,9 @@ def _wait_until_online(show: Show, running: Controller, agent: str) -> None:
         if time.monotonic() > deadline:
             raise HostError(
                 f"the agent was not online after {ONLINE_SECONDS} s",
-                why=f"its controller says {row.liveness}, version {row.version or 'unknown'}",
-                hint="its log says why: try again with --keep",
+                why=f"its controller says {row.liveness}, version {row.version or 'unknown'}\n"
+                f"the end of the controller's log:\n{running.last_lines()}",
+                hint="try again; docs/xora-agent.md says what it does when things fail",
             )
         time.sleep(0.2)
 

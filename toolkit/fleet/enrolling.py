@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolkit.controller import Agent, Controller
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, ControllerAwayError
 from toolkit.fleet.account import Row
 from toolkit.fleet.asking import Report
 from toolkit.hosts import Host
@@ -203,10 +203,17 @@ def wait_online(
 ) -> list[Standing]:
     """Ask the controller until it hears from all hosts on which the version runs.
 
-    `patience` says whether to ask once more. Gives how all of them stand.
+    `patience` says whether to ask once more, also where the controller is away for a while. Gives
+    how all of them stand; raises ControllerError.
     """
     while True:
-        seen = {agent.id: agent for agent in controller.agents()}
+        try:
+            seen = {agent.id: agent for agent in controller.agents()}
+        except ControllerAwayError:
+            if not patience():
+                raise
+            time.sleep(POLL)
+            continue
         found = list(standings(hosts, rows, seen))
         waiting = [each for each in found if each.what in ("holds", "had it") and not each.online]
         if not waiting or not patience():

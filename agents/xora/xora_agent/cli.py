@@ -12,17 +12,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from xora_agent import __version__, release
-from xora_agent.agent import INSTRUCTION, MCP_FILE, Agent, Parts, Place
+from xora_agent import __version__
+from xora_agent.agent import Agent, Parts, Place
 from xora_agent.brain import Brain
-from xora_agent.configuration import Kind, Sources, wanted
-from xora_agent.environment import Environment, read_text
-from xora_agent.errors import SettingError, XoraError
+from xora_agent.claims import claimed
+from xora_agent.configuration import Kind
+from xora_agent.environment import Environment
+from xora_agent.errors import FileError, SettingError, XoraError
 from xora_agent.guard import end as finish
 from xora_agent.logs import configure, log, told
 from xora_agent.own import own
 from xora_agent.platform import Access, Platform
 from xora_agent.platforms import Maker
+from xora_agent.preview import preview
 
 # What libraries read by themselves, from the process's environment alone.
 _LIBRARIES = ("SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -46,9 +48,9 @@ def main(
 ) -> None:
     """Run an agent of `kind` in the folder that it is started in, and exit."""
     options = _parser(kind).parse_args(arguments)
-    home = Path.cwd()
-    environment = Environment(dict(os.environ), options.env_file)
     try:
+        home = _folder()
+        environment = Environment(dict(os.environ), _file(options.env_file))
         if options.check:
             sys.exit(_checked(kind, environment, home))
         code = _served(kind, brain, makers or _platforms, environment, home)
@@ -56,6 +58,22 @@ def main(
         print(_sentences(kind.value, error), file=sys.stderr)  # noqa: T201
         sys.exit(2)
     sys.exit(code)
+
+
+def _folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise FileError(
+            "the folder that this was started in is gone", hint="cd to another, and start it there"
+        ) from error
+
+
+def _file(named: Path | None) -> Path:
+    """Give the file of variables: one that is named must be there, `.env` need not."""
+    if named is not None and not named.exists():
+        raise FileError(f"there is no file {named}", hint="see --env-file")
+    return named or Path(".env")
 
 
 def _parser(kind: Kind) -> argparse.ArgumentParser:
@@ -70,7 +88,7 @@ def _parser(kind: Kind) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--env-file", type=Path, default=Path(".env"), metavar="FILE", help="default: .env"
+        "--env-file", type=Path, metavar="FILE", help="default: .env, where there is one"
     )
     parser.add_argument("--check", action="store_true", help="say what it would do, and exit")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -78,38 +96,14 @@ def _parser(kind: Kind) -> argparse.ArgumentParser:
 
 
 def _checked(kind: Kind, environment: Environment, home: Path) -> int:
-    env = environment.read()
-    mine = own(env)
-    mcp_file = read_text(home / env.get("MCP_CONFIG_FILE", MCP_FILE))
-    instruction = read_text(home / INSTRUCTION)
-    local = wanted(
-        Sources(kind, env, mine.name, mine.allow_http, instruction=instruction, mcp_file=mcp_file)
-    )
-    account, model = mine.account, local.mind.model
-    platforms = ", ".join(
-        f"{name} ({len(access.allowed)} rooms)" for name, access in local.platforms.items()
-    )
-    lines = {
-        "agent": f"{local.name} ({kind.value})",
-        "version": release.running_version(mine.release_version, home),
-        "variables": environment.trouble or "read",
-        "controller": f"{account.base_url}, agent {account.agent_id}" if account else "none",
-        "secret": str(account.secret) if account else "none",
-        "instruction": INSTRUCTION if instruction is not None else "the default",
-        "model": f"{model.provider}/{model.name}" if model else "the default, or none",
-        "tools": ", ".join(local.mind.allowed_tools) or "none",
-        "mcp servers": ", ".join(server.name for server in local.mind.mcp_servers) or "none",
-        "platforms": platforms or "none",
-        "health": f"http://{mine.health_host}:{mine.health_port}/health",
-        "log": f"{mine.log_file or 'standard error only'}, {mine.log_level}",
-    }
-    if account:
+    found = preview(kind, environment, home)
+    if found.has_controller:
         print("What the controller says goes before what follows.")  # noqa: T201
-    for name, value in lines.items():
+    for name, value in found.lines.items():
         print(f"{name + ':':13} {value}")  # noqa: T201
-    for problem in local.problems:
+    for problem in found.problems:
         print(f"problem:      {problem}")  # noqa: T201
-    return 1 if local.problems else 0
+    return 1 if found.problems else 0
 
 
 def _served(
@@ -126,6 +120,17 @@ def _served(
             os.environ.setdefault(name, env[name])
     scrubber = configure(mine.log_level, mine.log_file)
     place = Place(home, environment, scrubber)
+    with claimed(_state(home)):
+        return _run(kind, brain, makers, place)
+
+
+def _run(
+    kind: Kind,
+    brain: Callable[[Path], Brain],
+    makers: Callable[[], dict[str, Maker]],
+    place: Place,
+) -> int:
+    home = place.home
     return asyncio.run(_lived(lambda: Agent(Parts(kind, brain(home), makers()), place)))
 
 
@@ -184,6 +189,8 @@ def _claude_code(home: Path) -> Brain:
 
 
 def _multi_provider(home: Path) -> Brain:
+    # A library of its would read .env by itself, and fail where it can't.
+    os.environ.setdefault("FASTMCP_ENV_FILE", os.devnull)
     brain: Brain = _taken("multi_provider.brain", "MultiProvider")(_state(home))
     return brain
 
@@ -212,12 +219,20 @@ def _taken(module: str, name: str) -> Any:
 
 
 def _workspace(home: Path) -> Path:
-    folder = home / "workspace"
-    folder.mkdir(mode=0o750, exist_ok=True)
-    return folder
+    return _made(home / "workspace", 0o750)
 
 
 def _state(home: Path) -> Path:
-    folder = _workspace(home) / ".state"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    return _made(_workspace(home) / ".state", 0o700)
+
+
+def _made(folder: Path, mode: int) -> Path:
+    try:
+        folder.mkdir(mode=mode, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"{folder} can't be made",
+            why=error.strerror or "",
+            hint="start the agent in a folder that its user can write into",
+        ) from error
     return folder

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 
 from xora_agent.errors import FileError
 
@@ -27,33 +27,47 @@ class Environment:
         self._file = file
         self._folder = process.get("CREDENTIALS_DIRECTORY", "")
         self.trouble = ""
-        first = self._of_file()
+        first = self._of_file() or {}
         self._process = {name: value for name, value in process.items() if first.get(name) != value}
         self._at_start = {name: process[name] for name in first if name in process}
 
     def read(self) -> dict[str, str]:
         """Give all variables as they stand now; a file that can't be read is told in `trouble`."""
         found = self._of_file()
-        if self.trouble:
+        if found is None:
             found = dict(self._at_start)
         return {**found, **self._of_credentials(), **self._process}
 
-    def _of_file(self) -> dict[str, str]:
+    def _of_file(self) -> dict[str, str] | None:
         self.trouble = ""
         try:
             text = read_text(self._file)
         except FileError as error:
             self.trouble = f"{error.message}: {error.why}"
-            return {}
-        values = dotenv_values(stream=io.StringIO(text or ""), interpolate=False)
-        return {name: value for name, value in values.items() if value is not None}
+            return None
+        lines = list(parse_stream(io.StringIO(text or "")))
+        wrong = [each.original.line for each in lines if each.error or _is_bare(each)]
+        if wrong:  # the others count; what stands there may be secret, and is not shown
+            self.trouble = f"line {wrong[0]} of {self._file} sets no variable"
+        return {each.key: each.value for each in lines if each.key and each.value is not None}
 
     def _of_credentials(self) -> dict[str, str]:
         """Give systemd's credentials, a file each (systemd.exec(5), "Credentials")."""
         if not self._folder:
             return {}
-        names = [file for file in Path(self._folder).iterdir() if _NAME.fullmatch(file.name)]
+        try:
+            names = [file for file in Path(self._folder).iterdir() if _NAME.fullmatch(file.name)]
+        except OSError as error:
+            raise FileError(
+                f"{self._folder} can't be read",
+                why=error.strerror or "",
+                hint="CREDENTIALS_DIRECTORY names it, which systemd sets: unset it elsewhere",
+            ) from error
         return {file.name: (read_text(file) or "").rstrip("\n") for file in names}
+
+
+def _is_bare(line: Binding) -> bool:
+    return line.key is not None and line.value is None
 
 
 def read_text(file: Path) -> str | None:

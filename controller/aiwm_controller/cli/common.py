@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiwm_controller import install
-from aiwm_controller.errors import Fault
+from aiwm_controller.errors import Fault, SetupError
 from aiwm_controller.passwords import LONGEST
 from aiwm_controller.settings import Settings, database_url, from_environment
 
@@ -32,13 +32,32 @@ def told() -> Iterator[None]:
         raise click.ClickException(
             f"{fault.message}\n  do:  {fault.hint}" if fault.hint else fault.message
         ) from fault
+
+
+@contextmanager
+def _asking(settings: Settings) -> Iterator[None]:
+    """Raise SetupError where the database can't be used."""
+    try:
+        yield
     except (SQLAlchemyError, OSError) as error:
-        raise click.ClickException(f"the database does not answer: {_brief(error)}") from error
+        file = settings.database.get_backend_name() == "sqlite" and settings.database.database
+        if file:
+            raise SetupError(
+                f"the database {file} can't be used: {_brief(error)}",
+                hint="this user must be able to write it, and into its folder, which must have "
+                "room; or name another by --database",
+            ) from error
+        raise SetupError(
+            f"the database does not answer: {_brief(error)}",
+            hint="check the address, that PostgreSQL runs there, the user's name, and "
+            "AIWM_DATABASE_PASSWORD",
+        ) from error
 
 
 def _brief(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"[:300]
+    said = (cause.strerror if isinstance(cause, OSError) else None) or str(cause)
+    return (said.splitlines() or [type(cause).__name__])[0][:300]
 
 
 def options(command: F) -> F:
@@ -57,11 +76,18 @@ def options(command: F) -> F:
     return command
 
 
-def take_environment(database: str | None, env_file: Path | None) -> Settings:
-    """Put options and the file's variables into the environment, where workers find them too."""
+def take_environment(
+    database: str | None, env_file: Path | None, given: Mapping[str, str | None] | None = None
+) -> Settings:
+    """Put the file's variables into the environment, where workers find them, and options over it.
+
+    Options are `database` and those that `given` has under the names of variables.
+    """
     with told():
         if env_file is not None:
-            os.environ.update(install.read_env(env_file.read_text("utf-8")))
+            os.environ.update(_variables(env_file))
+        said = {name: value for name, value in (given or {}).items() if value is not None}
+        os.environ.update(said)
         if database is not None:
             if database_url(database).password:
                 raise click.UsageError(
@@ -72,9 +98,25 @@ def take_environment(database: str | None, env_file: Path | None) -> Settings:
         return from_environment()
 
 
-def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run what waits for the database."""
-    with told():
+def _variables(file: Path) -> dict[str, str]:
+    """Read a file of variables; raises SetupError, and shows none of it: secrets are in it."""
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise SetupError(f"{file} can't be read: {why}") from error
+    line = install.unread_line(text)
+    if line or "\0" in text:
+        raise SetupError(
+            f"line {line} of {file} sets no variable" if line else f"{file} is no text",
+            hint="write NAME=VALUE, with quotes around a value that has spaces; # begins a comment",
+        )
+    return install.read_env(text)
+
+
+def run(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
+    """Run what waits for the database of `settings`."""
+    with told(), _asking(settings):
         return asyncio.run(_awaited(work))
 
 
@@ -90,8 +132,15 @@ def read_password(from_stdin: bool) -> str | None:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         return None
-    if not 10 <= len(password.encode()) <= LONGEST:
-        raise click.UsageError(f"a password has 10 to {LONGEST} bytes")
+    try:
+        size = len(password.encode())
+    except UnicodeError as error:
+        raise click.UsageError("the password is no UTF-8 text") from error
+    if not 10 <= size <= LONGEST:
+        raise click.UsageError(
+            f"a password has 10 to {LONGEST} bytes, and this one has {size}\n"
+            "  do:  choose another one"
+        )
     return password
 
 

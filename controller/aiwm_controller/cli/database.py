@@ -34,7 +34,7 @@ def init(
     """
     settings = take_environment(database, env_file)
     password = read_password(password_stdin)
-    made = run(lambda: setup.init(settings, email, organization, password))
+    made = run(settings, lambda: setup.init(settings, email, organization, password))
     print_made(made, as_json, made["token"])
     if not as_json and password is None:
         click.echo("no password was set; to log in: aiwm-controller user password ...", err=True)
@@ -50,7 +50,7 @@ def migrate(*, database: str | None, env_file: Path | None) -> None:
       aiwm-controller migrate --database postgresql:///aiwm
     """
     settings = take_environment(database, env_file)
-    run(lambda: setup.migrate(settings))
+    run(settings, lambda: setup.migrate(settings))
     click.echo("the schema is up to date", err=True)
 
 
@@ -64,5 +64,5 @@ def seed(*, database: str | None, env_file: Path | None) -> None:
       aiwm-controller seed
     """
     settings = take_environment(database, env_file)
-    for org_id, key in run(lambda: setup.seed(settings)):
+    for org_id, key in run(settings, lambda: setup.seed(settings)):
         click.echo(f"{org_id} {key}")

@@ -48,7 +48,7 @@ def user_add(
     """
     settings = take_environment(database, env_file)
     password = read_password(password_stdin)
-    made = run(lambda: setup.add_user(settings, email, role, organization, password))
+    made = run(settings, lambda: setup.add_user(settings, email, role, organization, password))
     print_made(made, as_json, made["id"])
 
 
@@ -69,7 +69,7 @@ def user_password(
     password = read_password(password_stdin)
     if password is None:
         raise click.UsageError("no password: this is no terminal; use --password-stdin")
-    run(lambda: setup.set_password(settings, email, password))
+    run(settings, lambda: setup.set_password(settings, email, password))
     click.echo("the password was set", err=True)
 
 
@@ -88,5 +88,5 @@ def token(
       aiwm-controller token --email you@example.com --hours 8
     """
     settings = take_environment(database, env_file)
-    made = run(lambda: setup.token(settings, email, hours))
+    made = run(settings, lambda: setup.token(settings, email, hours))
     print_made(made, as_json, made["token"])

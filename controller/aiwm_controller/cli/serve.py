@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import uvicorn
 
-from aiwm_controller import claims, logs, setup
+from aiwm_controller import __version__, claims, logs, setup
 from aiwm_controller.cli.common import options, run, take_environment, told
+from aiwm_controller.settings import LOG_LEVELS
 
 
 @click.command()
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, envvar="AIWM_HOST", help="Where to listen."
-)
+@click.option("--host", help="Where to listen.  [default: AIWM_HOST, else 127.0.0.1]")
 @click.option("--port", default=3305, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--uds", metavar="PATH", help="Listen on a Unix socket instead.")
 @click.option("--path-prefix", help="Such as /dev/aiwm.")
@@ -27,18 +25,20 @@ from aiwm_controller.cli.common import options, run, take_environment, told
     help="A folder with NAME.toml of each release, and the store's root.json.",
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning"]))
+@click.option(
+    "--log-level", type=click.Choice(LOG_LEVELS), help="[default: AIWM_LOG_LEVEL, else info]"
+)
 @options
 def serve(
     *,
-    host: str,
+    host: str | None,
     port: int,
     uds: str | None,
     path_prefix: str | None,
     public_url: str | None,
     releases: Path | None,
     workers: int,
-    log_level: str,
+    log_level: str | None,
     database: str | None,
     env_file: Path | None,
 ) -> None:
@@ -53,22 +53,26 @@ def serve(
         "AIWM_PUBLIC_URL": public_url,
         "AIWM_RELEASES": str(releases.resolve()) if releases else None,
         "AIWM_LOG_LEVEL": log_level,
+        "AIWM_HOST": host,
     }
-    os.environ.update({name: value for name, value in given.items() if value is not None})
-    settings = take_environment(database, env_file)
+    settings = take_environment(database, env_file, given)
     if workers > 1 and settings.database.get_backend_name() == "sqlite":
         raise click.UsageError("several workers need PostgreSQL: SQLite has one writer")
-    logs.configure(log_level)
-    run(lambda: setup.check(settings))
+    logs.configure(settings.log_level)
+    run(settings, lambda: setup.check(settings))
     with ExitStack() as held:
         with told():
             held.enter_context(claims.claimed(settings.database))
             if uds is None:
-                claims.check_port(host, port)
+                port = claims.check_port(settings.host, port)
+            else:
+                claims.check_socket(uds)
+        where = uds or f"http://{_bracketed(settings.host)}:{port}{settings.path_prefix}/"
+        logs.log.info("serving", address=where, version=__version__)
         uvicorn.run(
             "aiwm_controller.app:from_the_environment",
             factory=True,
-            host=host,
+            host=settings.host,
             port=port,
             uds=uds,
             workers=workers,
@@ -81,3 +85,7 @@ def serve(
             proxy_headers=False,  # the application does that, where it is needed
             timeout_graceful_shutdown=10,
         )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -114,7 +114,11 @@ async def create_user(person: Owner, state: Has, body: wire.UserIn) -> Json:
 async def refuse_known(session: AsyncSession, email: str) -> None:
     """Raise Conflict where somebody has this email; one that was deleted keeps it."""
     if await session.scalar(select(User.id).where(User.email == email)) is not None:
-        raise Conflict("this email can't be used", hint="somebody has it, or had it")
+        raise Conflict(
+            "this email can't be used: somebody has it, or had it",
+            hint="use another one; who has it gets a token by `aiwm-controller token`, and a "
+            "password by `aiwm-controller user password`",
+        )
 
 
 def _audit(session: AsyncSession, state: State, person: Person, kind: str, user: User) -> None:

@@ -219,3 +219,25 @@ def test_a_password_is_refused_in_arguments() -> None:
 def test_a_database_that_is_not_set_up_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="aiwm-controller init"):
         command("serve", database=f"sqlite:///{tmp_path}/none.db")
+
+
+def test_it_says_where_it_serves(tmp_path: Path, log: Path) -> None:
+    file = tmp_path / "controller.db"
+    with serving(f"sqlite:///{file}", log, "--path-prefix", "/dev/aiwm") as server:
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert [line["address"] for line in lines if line["event"] == "serving"] == [
+            f"{server.url}/"
+        ]
+        assert "others can read" not in log.read_text()
+        server.kill()
+        file.chmod(0o644)
+        server.start()
+        assert f"chmod o= {file}" in log.read_text()
+
+
+def test_the_level_of_logs_comes_from_the_environment(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIWM_LOG_LEVEL", "warning")
+    with serving(f"sqlite:///{tmp_path}/controller.db", log):
+        assert "serving" not in log.read_text()

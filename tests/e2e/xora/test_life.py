@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 from tests.e2e.xora.conftest import Managed
@@ -108,6 +113,21 @@ def test_a_slow_goodbye_is_bounded(managed: Managed) -> None:
     assert agent.calls("close")
 
 
+def test_a_model_that_hangs_does_not_keep_it(managed: Managed) -> None:
+    managed.make(settings={"discord_token": "a-token"})
+    with running(managed.home, AIWM_SHUTDOWN_SECONDS="2") as agent:
+        agent.until((managed.home / "discord.sock").exists, "discord")
+        with socket.socket(socket.AF_UNIX) as room:
+            room.connect(str(managed.home / "discord.sock"))
+            room.sendall(b"slow\n")
+            agent.until(lambda: agent.calls("answer"), "asked")
+            began = time.monotonic()
+            assert agent.end() == 0
+        assert time.monotonic() - began < 15
+    assert managed.shown()["lastDisconnectReason"] == "shutdown"
+    assert any(each["event"] == "stopped" for each in agent.lines)
+
+
 def test_without_a_controller_it_goes_by_local_files(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("AIWM_ENABLED=false\nCLAUDE_MODEL=claude-l\n")
     (tmp_path / "instruction.md").write_text("Be local.")
@@ -122,3 +142,25 @@ def test_without_a_controller_it_goes_by_local_files(tmp_path: Path) -> None:
         mind = agent.calls("configure")[1]
         assert (mind["instruction"], mind["model"]["name"]) == ("Be elsewhere.", "claude-m")
         assert agent.end() == 0
+
+
+def test_variables_that_cannot_be_read_do_not_end_it(tmp_path: Path) -> None:
+    """Nor do they end a library of the brain's that would read the file by itself."""
+    (tmp_path / ".env").write_bytes(b"FASTMCP_LOG_LEVEL=\xff")
+    script = "from xora_agent.cli import multi_provider; multi_provider()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "AIWM_HEALTH_PORT": "0"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        said = ""
+        for line in process.stderr or ():
+            said += line
+            if "the local configuration can't be used" in line:
+                break
+        process.terminate()
+        said += process.communicate(timeout=60)[1]
+    assert process.returncode == 0, said
+    assert "no UTF-8 text" in said

@@ -50,7 +50,7 @@ def test_it_makes_what_it_needs_before_it_serves(tmp_path: Path) -> None:
 
 
 def test_without_the_setting_nothing_is_made(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="schema of nothing"):
+    with pytest.raises(SetupError, match="there is no database"):
         asyncio.run(setup.check(sqlite_settings(tmp_path)))
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from toolkit.controller import Agent
-from toolkit.errors import ConfigError
+from toolkit.controller import Agent, Controller
+from toolkit.errors import ConfigError, ControllerAwayError, ControllerError
+from toolkit.fleet import enrolling
 from toolkit.fleet.account import Row
 from toolkit.fleet.asking import Report
-from toolkit.fleet.enrolling import Candidate, Enrolled, Wish, candidates, standings
+from toolkit.fleet.enrolling import (
+    Candidate,
+    Enrolled,
+    Wish,
+    candidates,
+    standings,
+    wait_online,
+)
 from toolkit.hosts import Host
 from toolkit.rollout_events import Loss
+from toolkit.secret import Secret
 
 WISH = Wish("https://c", "xora-cc-agent")
 HOST = Host("h", "h")
@@ -79,3 +89,32 @@ def test_a_new_secret_must_have_been_heard_itself() -> None:
     assert not standing(AGENT, "new")[0]
     assert AGENT.heard is not None
     assert standing(replace(AGENT, heard=AGENT.heard + timedelta(seconds=1)), "new")[0]
+
+
+class Flaky(Controller):
+    """Gives one outcome a call: its agents, or a fault."""
+
+    def __init__(self, *outcomes: list[Agent] | ControllerError) -> None:
+        super().__init__("https://c", Secret("t"))
+        object.__setattr__(self, "outcomes", list(outcomes))
+
+    def agents(self) -> Iterator[Agent]:
+        outcome = self.outcomes.pop(0)  # type: ignore[attr-defined]
+        if isinstance(outcome, ControllerError):
+            raise outcome
+        return iter(outcome)
+
+
+def test_a_controller_that_is_away_for_a_while_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(enrolling, "POLL", 0.0)
+    rows = {"h": Row("h", 1, what="holds", after="1.0.0")}
+    hosts = [Enrolled(HOST, AGENT, "kept")]
+    away = ControllerAwayError("away")
+    (found,) = wait_online(hosts, rows, Flaky(away, away, [AGENT]), lambda: True)
+    assert found.online
+    with pytest.raises(ControllerAwayError):
+        wait_online(hosts, rows, Flaky(away), lambda: False)
+    with pytest.raises(ControllerError, match="refuses"):
+        wait_online(hosts, rows, Flaky(ControllerError("refuses")), lambda: True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import xora_agent
+from xora_agent.claims import claimed
 from xora_agent.cli import claude_code, multi_provider
 
 Command = Callable[[Sequence[str]], None]
@@ -115,3 +116,79 @@ def test_a_wrong_setting_is_told_in_a_line_or_three(
         "AIWM_AGENT_SECRET not set",
         "  do:  put them into .env, or set AIWM_ENABLED=false",
     ]
+
+
+def problems(command: Command, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    assert run(command, "--check") == 1
+    lines = capsys.readouterr().out.splitlines()
+    return [line.removeprefix("problem:      ") for line in lines if line.startswith("problem:")]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_file_that_is_named_must_be_there(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(COMMANDS[name], "--check", "--env-file", str(tmp_path / "none.env")) == 2
+    assert "there is no file" in capsys.readouterr().err
+
+
+def test_check_says_that_nobody_would_be_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert problems(claude_code, capsys)[0].startswith("there is no key for Claude")
+    assert problems(multi_provider, capsys)[0].startswith("no model is set")
+
+
+def test_check_fails_for_files_that_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key")
+    (tmp_path / ".env").write_bytes(b"A=\xff")
+    (tmp_path / "instruction.md").write_bytes(b"\xff")
+    (tmp_path / "mcp-servers.json").mkdir()
+    found = problems(claude_code, capsys)
+    assert len(found) == 3
+    assert found[0] == ".env can't be read: it is no UTF-8 text"
+    assert "instruction.md can't be read" in found[1]
+    assert "mcp-servers.json can't be read" in found[2]
+
+
+def test_check_takes_a_blank_file_of_mcp_servers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "a-key")
+    (tmp_path / ".env").write_text("MCP_CONFIG_FILE=\n")
+    assert run(claude_code, "--check") == 0
+    (tmp_path / ".env").write_text("MCP_CONFIG_FILE=other.json\n")
+    capsys.readouterr()
+    assert problems(claude_code, capsys) == ["there is no other.json, which MCP_CONFIG_FILE names"]
+
+
+def test_a_folder_that_is_gone_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(claude_code, "--check") == 2
+    assert "is gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_folder_that_cannot_be_used_is_told(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "workspace").write_text("a file")
+    assert run(COMMANDS[name]) == 2
+    assert "that its user can write into" in capsys.readouterr().err
+
+
+def test_two_agents_do_not_share_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "workspace" / ".state"
+    state.mkdir(parents=True)
+    with claimed(state):
+        assert run(claude_code) == 2
+        assert "another agent runs in this folder" in capsys.readouterr().err
+    with claimed(state):
+        pass

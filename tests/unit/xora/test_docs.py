@@ -11,7 +11,7 @@ TOP = Path(__file__).parent.parent.parent.parent
 GUIDE = (TOP / "docs" / "xora-agent.md").read_text("utf-8")
 CODE = {
     name: (TOP / "agents" / "xora" / "xora_agent" / name).read_text("utf-8")
-    for name in ("cli.py", "configuration.py", "own.py")
+    for name in ("cli.py", "configuration.py", "own.py", "preview.py")
 }
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from xora_agent.environment import Environment
+from xora_agent.errors import FileError
 
 
 def test_the_process_goes_before_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("A=file\nB='two words'\nexport C=c # note\nD=\nE='$A ${B}'\nnonsense\n")
-    found = Environment({"A": "process"}, file).read()
+    environment = Environment({"A": "process"}, file)
+    found = environment.read()
+    assert "line 6 of" in environment.trouble
+    assert "nonsense" not in environment.trouble
     assert found == {"A": "process", "B": "two words", "C": "c", "D": "", "E": "$A ${B}"}
 
 
@@ -30,6 +35,24 @@ def test_credentials_of_systemd(tmp_path: Path) -> None:
     process = {"CREDENTIALS_DIRECTORY": str(folder)}
     found = Environment(process, tmp_path / "none").read()
     assert found == {**process, "AIWM_AGENT_SECRET": "of-the-credential"}
+
+
+def test_credentials_that_are_not_there(tmp_path: Path) -> None:
+    process = {"CREDENTIALS_DIRECTORY": str(tmp_path / "none")}
+    with pytest.raises(FileError, match="none can't be read"):
+        Environment(process, tmp_path / "none").read()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("A=1\n=== ???\n", 2), ("A='1\nB=2\n", 1), ('{"a": 1}\n', 1)]
+)
+def test_a_line_that_says_nothing_is_told_and_the_others_count(
+    text: str, line: int, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"{text}C=3\n")
+    environment = Environment({}, tmp_path / ".env")
+    assert environment.read()["C"] == "3"
+    assert environment.trouble == f"line {line} of {tmp_path}/.env sets no variable"
 
 
 def test_a_file_that_cannot_be_read_is_told_and_the_process_has_what_it_had(tmp_path: Path) -> None:

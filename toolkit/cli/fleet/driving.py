@@ -26,15 +26,18 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def drive(begun: Begun) -> None:
-    """Drive it to its end; the first Ctrl-C begins nothing new, the second leaves at once."""
+def drive(begun: Begun, again: str = "") -> None:
+    """Drive it to its end; the first Ctrl-C begins nothing new, the second leaves at once.
+
+    `again` says how to go on, where that is not `toolkit fleet resume`.
+    """
     with _interrupting(begun):
         try:
             begun.driver.run()
         except KeyboardInterrupt:
             flying = sorted(begun.driver.state.in_flight | begun.driver.state.undoing)
             click.echo(f"left at once; still under way: {', '.join(flying) or 'nothing'}", err=True)
-            click.echo(f"  do:  toolkit fleet resume {begun.id}", err=True)
+            click.echo(f"  do:  {again or f'toolkit fleet resume {begun.id}'}", err=True)
             sys.exit(INTERRUPTED)
 
 
