@@ -38,6 +38,15 @@ class Person:
         return _RANKS[self.role] >= _RANKS[role]
 
 
+def refuse_greater_role(person: Person, role: str) -> None:
+    """Raise Forbidden where somebody would get at an agent that may more than they may.
+
+    An agent's token says its role to all services that verify it.
+    """
+    if not person.may(role):
+        raise Forbidden(f"only who has the role {role} may do this", hint=f"you are {person.role}")
+
+
 def token_of(credentials: HTTPAuthorizationCredentials | None) -> str:
     """Give the bearer token of a request; raises Unauthorized where it has none."""
     if credentials is None:

@@ -27,13 +27,20 @@ _CONFIGURED = {
 }
 
 
-async def agent_of(session: AsyncSession, person: Person, agent_id: str) -> tuple[Agent, Presence]:
-    """Give an agent of the person's organization; raises NotFound."""
+async def agent_of(
+    session: AsyncSession, person: Person, agent_id: str, *, lock: bool = False
+) -> tuple[Agent, Presence]:
+    """Give an agent of the person's organization; raises NotFound.
+
+    Whoever changes it must `lock` it: of two changes that read the same version, agents would
+    never hear of the second.
+    """
     query = (
         select(Agent, Presence)
         .join(Presence, Presence.agent_id == Agent.id)
         .where(Agent.id == agent_id, Agent.org_id == person.org_id, Agent.deleted_at.is_(None))
     )
+    query = query.with_for_update(of=Agent) if lock else query
     found = (await session.execute(query)).one_or_none()
     if found is None:
         raise NotFound("there is no such agent")

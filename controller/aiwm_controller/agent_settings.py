@@ -89,4 +89,21 @@ def unredacted(new: Any, old: Any) -> Any:
             for key, each in new.items()
         }
         return {key: each for key, each in kept.items() if new[key] != HIDDEN or key in before}
+    if isinstance(new, list):
+        entries = old if isinstance(old, list) else []
+        return [
+            unredacted(each, _counterpart(each, entries[at : at + 1], entries, len(new)))
+            for at, each in enumerate(new)
+        ]
     return new
+
+
+def _counterpart(new: Any, here: list[Any], entries: list[Any], count: int) -> Any:
+    """Give the entry that `new` was: the one that reads the same, else the one in its place.
+
+    Where entries were added or taken out, no place says whose a secret is.
+    """
+    same = next((each for each in [*here, *entries] if redacted(each) == new), None)
+    if same is not None or len(entries) != count:
+        return same
+    return here[0]

@@ -95,6 +95,12 @@ class Database:
 
 def _prepared(connection: Any, _: object) -> None:
     prepare_sqlite(connection)
+    # SQLite's own leaves all letters as they are that ASCII does not have.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text
 
 
 def prepare_sqlite(connection: Any) -> None:

@@ -117,14 +117,15 @@ class Guard:
         if b"transfer-encoding" not in dict(scope["headers"]) or self._passing.takes(scope):
             return receive
         parts: list[bytes] = []
-        more = True
+        size, more = 0, True
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return receive
             parts.append(message.get("body", b""))
+            size += len(parts[-1])
             more = message.get("more_body", False)
-            if sum(map(len, parts)) > self._limit:
+            if size > self._limit:
                 raise TooLarge(f"the body has more than {self._limit} bytes")
         left = [b"".join(parts)]
 

@@ -26,7 +26,7 @@ from mcp_types import Tool as ListedTool
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from aiwm_controller import __version__, configured, tool_calls
+from aiwm_controller import __version__, configured, tool_calls, tool_schemas
 from aiwm_controller.agent_rows import still
 from aiwm_controller.errors import Fault, GatewayTimeout, Unauthorized
 from aiwm_controller.logs import log
@@ -128,7 +128,7 @@ async def call_tool(context: Context, params: CallToolRequestParams) -> CallTool
 async def _run(state: State, tool: Tool, arguments: Json) -> tuple[int, str]:
     try:
         async with asyncio.timeout(tool_calls.SECONDS):
-            await asyncio.to_thread(tool_calls.check, tool_calls.input_schema(tool), arguments)
+            await asyncio.to_thread(tool_schemas.check, tool_calls.input_schema(tool), arguments)
             headers = headers_of(tool, state.sealer)
             asked = tool_calls.request_of(tool.endpoint or {}, headers, arguments)
             async with state.outbound.ask(asked) as response:

@@ -1,4 +1,4 @@
-"""A tool that is an HTTP call: its arguments checked, its request made, its answer read."""
+"""A tool that is an HTTP call: its request made, its answer read."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import httpcore2
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from aiwm_controller import __version__
 from aiwm_controller.errors import BadGateway, BadRequest
@@ -35,33 +31,6 @@ def input_schema(tool: Tool) -> Json:
     """Give a tool's inputSchema as MCP wants it: of an object."""
     found = tool.schema.get("inputSchema")
     return {**(found if isinstance(found, dict) else {}), "type": "object"}
-
-
-def check(schema: Json, arguments: Json) -> None:
-    """Raise BadRequest where arguments don't fit a schema.
-
-    Regular expressions are left to the API: one that was written badly would stop the controller.
-    A schema refers to nothing outside itself.
-    """
-    plain = _without_patterns(schema)
-    try:
-        Draft202012Validator.check_schema(plain)
-        validator = Draft202012Validator(plain, registry=Registry())
-        fault = best_match(validator.iter_errors(arguments))
-    except (SchemaError, Unresolvable, RecursionError) as error:
-        raise BadRequest("the tool's inputSchema is no JSON Schema") from error
-    if isinstance(fault, ValidationError):
-        where = ".".join(str(part) for part in fault.absolute_path)
-        raise BadRequest(f"{where or 'arguments'}: {fault.message[:300]}")
-
-
-def _without_patterns(value: Any) -> Any:
-    if isinstance(value, dict):
-        dropped = {"pattern", "patternProperties", "format"}
-        if "patternProperties" in value:
-            dropped |= {"additionalProperties", "unevaluatedProperties"}
-        return {key: _without_patterns(each) for key, each in value.items() if key not in dropped}
-    return [_without_patterns(each) for each in value] if isinstance(value, list) else value
 
 
 def request_of(endpoint: Json, headers: Mapping[str, str], arguments: Json) -> Asked:

@@ -88,6 +88,8 @@ class Controller:
         headers = {"X-Correlation-Id": known_as, "Accept": "application/json"}
         if call.token is not None:
             headers["Authorization"] = f"Bearer {call.token.value}"
+        if self._session.closed:  # as another account was taken just now
+            raise Unreachable("the way to this controller was closed")
         begin = asyncio.get_running_loop().time()
         status = 0
         try:

@@ -84,17 +84,21 @@ class Link:
 
     async def _connect(self) -> float:
         """Connect and use what the controller says; gives the seconds until the next time."""
+        # Connecting gives the newest configuration too; where it fails, a heartbeat tells again.
+        self._stale = False
         if await self._reach.renew():
             self._session = None
-        refreshing = self._session is not None
         try:
             answer = await self._reach.tried(self._one_connect)
         except ControllerError as error:
             await self._not_connected(error)
             wait = self._soon()
             return max(wait, error.after) if isinstance(error, Unreachable) else wait
+        # Its token may have been refused meanwhile: heartbeats then wait for a new one.
+        refreshing = self._session is not None
         if refreshing:
             self._ways.meters.refreshed.inc()
+        self._reconnect = False
         seconds = answer.expires_in
         token = Secret(answer.access_token)
         now = self._now()
@@ -129,7 +133,7 @@ class Link:
 
     def _lost(self, error: ControllerError) -> None:
         """Note that there is no connection; heartbeats stop until there is one."""
-        self._session = None
+        self._session, self._stale = None, False
         self._due = self._now() + self._soon()
         self._wake.set()
         self.error = str(error)
@@ -223,11 +227,13 @@ class Link:
             self._missed(session, error)
             return
         self._ways.meters.beaten.inc()
-        self.state, self.error, self.beaten_at = State.CONNECTED, "", _time()
+        self.beaten_at = _time()
+        if self._session is not None:  # else it was lost while this heartbeat was under way
+            self.state, self.error = State.CONNECTED, ""
         if answer.next_heartbeat is not None:
             self._interval = max(_SHORTEST_INTERVAL, answer.next_heartbeat)
         log.debug("heartbeat", next=self._interval, config=answer.config_version)
-        if answer.config_version not in {None, session.version}:
+        if session is self._session and answer.config_version not in {None, session.version}:
             log.info("the controller has a newer configuration", config=answer.config_version)
             self._stale = True
             self._wake.set()

@@ -51,7 +51,33 @@ class Scrubber(logging.Formatter):
         return line
 
 
-class _PrivateFile(logging.handlers.RotatingFileHandler):
+class _Discreet(logging.Handler):
+    """Says once that lines are lost: logging's own way shows each as it came, secrets and all."""
+
+    _failed = _failing = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self._failed = False
+        super().emit(record)
+        self._failing = self._failed
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """Take the error that is being handled."""
+        del record
+        self._failed = True
+        if not self._failing:
+            self._failing = True  # what follows may come here again
+            error = sys.exc_info()[1]
+            why = error.strerror if isinstance(error, OSError) else type(error).__name__
+            log.warning("lines of the log are lost", where=type(self).__name__, why=why)
+
+
+class _StandardError(_Discreet, logging.StreamHandler):  # type: ignore[type-arg] # not in 3.10
+    """Standard error."""
+
+
+class _PrivateFile(_Discreet, logging.handlers.RotatingFileHandler):
     """A log file that its owner writes and its group may read."""
 
     def _open(self) -> io.TextIOWrapper:
@@ -81,7 +107,7 @@ def configure(level: str, file: Path | None) -> Scrubber:
     # Libraries tell of each request at "info", some with the token in the address.
     for name in ("aiohttp", "httpx", "httpcore", "discord", "telegram", "asyncio", "mcp"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    _add(root, logging.StreamHandler(sys.stderr), scrubber)
+    _add(root, _StandardError(sys.stderr), scrubber)
     _structlog()
     if file is not None:
         try:

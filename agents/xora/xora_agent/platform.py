@@ -46,6 +46,11 @@ class Platform(Protocol):
 
     name: str
 
+    @property
+    def trouble(self) -> str:
+        """Say why no message comes though it was connected; empty while they do."""
+        ...
+
     async def start(self, receive: Receive) -> None:
         """Connect, and return once messages arrive. Raises PlatformError."""
         ...

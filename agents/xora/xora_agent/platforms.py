@@ -28,6 +28,11 @@ class _Kept:
     platform: Platform | None = None
     task: asyncio.Task[None] | None = None
 
+    def stands(self) -> tuple[str, str]:
+        """Give its state and what is wrong: one that was connected may be so no more."""
+        trouble = self.platform.trouble if self.platform and self.state == "connected" else ""
+        return ("failing", trouble) if trouble else (self.state, self.error)
+
 
 class Platforms:
     """Connections to Discord and Telegram; `makers` make one from its settings."""
@@ -61,9 +66,10 @@ class Platforms:
 
     def report(self) -> dict[str, dict[str, str]]:
         """Say of each how it stands."""
+        kept_by_name = sorted(self._kept.items())
         return {
-            name: {"state": kept.state, **({"error": kept.error} if kept.error else {})}
-            for name, kept in sorted(self._kept.items())
+            name: {"state": state, **({"error": error} if error else {})}
+            for name, (state, error) in ((name, kept.stands()) for name, kept in kept_by_name)
         }
 
     async def stop(self) -> None:

@@ -77,7 +77,7 @@ def serve(
             uds=uds,
             workers=workers,
             loop="uvloop",
-            http="httptools",
+            http="aiwm_controller.protocol:BoundedHttp",
             ws="none",
             access_log=False,
             log_level="warning",

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from aiwm_controller import shapes, wire
-from aiwm_controller.access import AgentId, Editor, Has, Viewer
+from aiwm_controller.access import AgentId, Editor, Has, Viewer, refuse_greater_role
 from aiwm_controller.agent_lists import Filters, filtered, statistics
 from aiwm_controller.agent_rows import (
     REFERENCES,
@@ -42,6 +42,7 @@ def shaped(state: State, agent: Agent, presence: Presence) -> Json:
 @router.post("", status_code=201)
 async def create_agent(person: Editor, state: Has, body: wire.AgentIn) -> Json:
     """Create an agent. It can connect once its credentials are generated."""
+    refuse_greater_role(person, body.role)
     async with state.database.write() as session:
         agent, presence = await add_agent(session, state, person, body.model_dump())
         return shaped(state, agent, presence)
@@ -120,8 +121,10 @@ async def change_agent(
     fields = given(body)
     refuse_nulls(fields, *REFERENCES)
     async with state.database.write() as session:
-        agent, presence = await agent_of(session, person, agent_id)
+        agent, presence = await agent_of(session, person, agent_id, lock=True)
         keep_type(agent, fields.pop("type", agent.type))
+        if fields.get("role", agent.role) != agent.role:
+            refuse_greater_role(person, fields["role"])
         was_suspended = agent.status == "suspended"
         await check_references(session, person.org_id, fields)
         await apply(session, agent, fields)
@@ -137,7 +140,7 @@ async def change_agent(
 async def delete_agent(person: Editor, state: Has, agent_id: AgentId) -> Json:
     """Delete an agent softly: its credentials and tokens stop to work at once."""
     async with state.database.write() as session:
-        agent, _ = await agent_of(session, person, agent_id)
+        agent, _ = await agent_of(session, person, agent_id, lock=True)
         agent.deleted_at, agent.updated_by = state.clock(), person.id
         agent.secret_hash = None
         agent.secret_generation += 1

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from aiwm_controller import configurations, install
-from aiwm_controller.access import AgentId, Editor, Has, Person
+from aiwm_controller.access import AgentId, Editor, Has, Person, refuse_greater_role
 from aiwm_controller.agent_rows import agent_of
 from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aiwm_controller.install import Order
@@ -94,7 +94,8 @@ async def handed_out(state: State, issued: Issued, agent: Agent) -> Json:
 async def regenerate(person: Editor, request: Request, state: Has, agent_id: AgentId) -> Json:
     """Give an agent a new secret, shown this once; the old one stops to work at once."""
     async with state.database.write() as session:
-        agent, _ = await agent_of(session, person, agent_id)
+        agent, _ = await agent_of(session, person, agent_id, lock=True)
+        refuse_greater_role(person, agent.role)
         if agent.type != "autonomous":
             raise BadRequest("Only autonomous agents have credentials to regenerate")
         issued = await issue(session, request, agent, _note(person, request, agent))

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from aiwm_controller import agent_settings, shapes, wire
-from aiwm_controller.access import Editor, Has, Person
+from aiwm_controller.access import Editor, Has, Person, refuse_greater_role
 from aiwm_controller.agent_rows import add_agent, check_references
 from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aiwm_controller.listing import Pages, count
@@ -30,6 +30,7 @@ Json = dict[str, Any]
 @router.post("/enrollment-tokens", status_code=201)
 async def create_token(person: Editor, state: Has, body: wire.EnrollmentIn) -> Json:
     """Make a token for many hosts. It is shown this once."""
+    refuse_greater_role(person, body.agent.role)
     template = {**body.agent.model_dump(), "settings": agent_settings.flat(body.agent.settings)}
     expires = body.expires_at
     if expires is not None:
@@ -179,9 +180,9 @@ async def _agent_of(
 ) -> Agent:
     """Give the agent that this token made for this host, or make it."""
     found = await session.scalar(
-        select(Agent).where(
-            Agent.enrolled_by == token.id, Agent.host == body.host, Agent.deleted_at.is_(None)
-        )
+        select(Agent)
+        .where(Agent.enrolled_by == token.id, Agent.host == body.host, Agent.deleted_at.is_(None))
+        .with_for_update()
     )
     if found is not None:
         if found.status == "suspended":

@@ -164,7 +164,13 @@ async def disconnect(
             )
             .execution_options(synchronize_session=False)
         )
-        agent.status = "inactive"
+        # Not by what was read above: somebody may have suspended the agent since then.
+        await session.execute(
+            update(Agent)
+            .where(Agent.id == agent_id, Agent.status != "suspended")
+            .values(status="inactive")
+            .execution_options(synchronize_session=False)
+        )
         detail: dict[str, object] = {"reason": reason}
         actor = f"agent:{agent_id}"
         note = Note(
@@ -208,14 +214,14 @@ async def _agent_for(session: AsyncSession, state: State, bearer: Bearer, agent_
 
 @router.get("/{id}/heartbeats")
 async def heartbeats(
-    state: Has, agent_id: AgentId, credentials: Credentials, response: Response
+    request: Request, state: Has, agent_id: AgentId, credentials: Credentials, response: Response
 ) -> Json:
     """Give which heartbeats came of which version: agentctl asks this of a version on trial.
 
     The bearer is the agent's token, a user's token or, since agentctl knows no other, the
     agent's secret.
     """
-    await _may_ask(state, agent_id, token_of(credentials))
+    await _may_ask(state, agent_id, token_of(credentials), address_of(request))
     response.headers["Cache-Control"] = "no-store"
     query = (
         select(Heartbeat.version, Heartbeat.at)
@@ -227,7 +233,7 @@ async def heartbeats(
         return {"heartbeats": [{"version": row.version, "at": text_of(row.at)} for row in beats]}
 
 
-async def _may_ask(state: State, agent_id: str, token: str) -> None:
+async def _may_ask(state: State, agent_id: str, token: str, address: str) -> None:
     if token.count(".") == 2:
         bearer = state.tokens.verify(token, "agent", "user")
         async with state.database.read() as session:
@@ -239,9 +245,10 @@ async def _may_ask(state: State, agent_id: str, token: str) -> None:
     key = (agent_id, agent.secret_hash or "", hashlib.sha256(token.encode()).digest())
     if key in state.asked:
         return
-    state.refusals.check(f"{agent_id} heartbeats", "refused secrets")
+    caller = f"{agent_id} {address} heartbeats"  # a stranger must not lock the agent's host out
+    state.refusals.check(caller, "refused secrets")
     if not await state.hasher.matches(token, agent.secret_hash):
-        state.refusals.take(f"{agent_id} heartbeats", "refused secrets")
+        state.refusals.take(caller, "refused secrets")
         raise Unauthorized("the secret is not the agent's", hint="check AIWM_AGENT_SECRET")
     if len(state.asked) > 10_000:
         state.asked.clear()

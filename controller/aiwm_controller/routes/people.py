@@ -14,7 +14,7 @@ from aiwm_controller.access import OWNER, Has, Owner, Person, Viewer
 from aiwm_controller.clock import text_of
 from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aiwm_controller.listing import Pages, count
-from aiwm_controller.models import Configuration, Event, User
+from aiwm_controller.models import Configuration, Event, Organization, User
 from aiwm_controller.routes.resources import given, refuse_nulls
 from aiwm_controller.state import Note, State, address_of, write_note
 from aiwm_controller.tokens import Bearer
@@ -162,6 +162,9 @@ async def delete_user(person: Owner, state: Has, user_id: UserId) -> Json:
 
 
 async def _user(session: AsyncSession, person: Person, user_id: str) -> User:
+    # One change at a time: two owners who remove each other at once would leave nobody.
+    organization = select(Organization.id).where(Organization.id == person.org_id)
+    await session.execute(organization.with_for_update())
     query = select(User).where(
         User.id == user_id, User.org_id == person.org_id, User.deleted_at.is_(None)
     )

@@ -58,6 +58,17 @@ def run(folder: Path, story: Story) -> None:
     asyncio.run(told())
 
 
+def test_a_disk_that_takes_nothing_costs_no_answer(tmp_path: Path, models: ModelServer) -> None:
+    models.say("Hello.")
+    (tmp_path / "state" / "claude-code" / "sessions.json").mkdir(parents=True)
+
+    async def story(brain: ClaudeCode) -> None:
+        await brain.configure(mind(models))
+        assert "".join(await ask(brain, "hi")) == "Hello."
+
+    run(tmp_path, story)
+
+
 def tools_offered(asked: Asked) -> set[str]:
     return {tool["name"] for tool in asked.body.get("tools", [])}
 

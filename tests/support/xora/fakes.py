@@ -94,6 +94,7 @@ class FakePlatform:
     failures: list[BaseException]
     name: str = "discord"
     receive: Receive | None = None
+    trouble: str = ""
 
     async def start(self, receive: Receive) -> None:
         self.seen.append(f"start {self.access.token.value}")

@@ -82,6 +82,7 @@ class SocketPlatform:
 
     def __init__(self, name: str, home: Path, access: Access) -> None:
         self.name = name
+        self.trouble = ""
         self._path = home / f"{name}.sock"
         self._access = access
         self._server: asyncio.Server | None = None

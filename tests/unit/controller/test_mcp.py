@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiwm_controller.errors import BadRequest
 from aiwm_controller.outbound import networks
-from aiwm_controller.tool_calls import LARGEST, check, request_of
+from aiwm_controller.tool_calls import LARGEST, request_of
+from aiwm_controller.tool_schemas import check
 
 from tests.support.aiwm import Caller, Running, controller, sqlite_settings
 from tests.support.provider import Got, Handler, Provider, provider

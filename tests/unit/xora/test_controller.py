@@ -56,6 +56,15 @@ def test_what_is_sent(answers: Answers) -> None:
     assert len({each.headers["X-Correlation-Id"] for each in answers.asked}) == 4
 
 
+def test_a_way_that_was_closed_is_no_fault_of_the_program(answers: Answers) -> None:
+    async def beat(controller: Controller) -> object:
+        await controller.close()
+        return await controller.heartbeat(TOKEN, {"status": "online"})
+
+    with pytest.raises(Unreachable, match="closed"):
+        asked(answers.url, beat)
+
+
 def test_the_guides_own_answer(answers: Answers) -> None:
     answers.answers["connect"] = Answer({"token": "a.b.c", "instruction": "Be kind."})
     found = asked(answers.url, Controller.connect)

@@ -61,6 +61,31 @@ def test_the_file_is_rotated_and_stays_private(tmp_path: Path) -> None:
     assert "not shown" not in (tmp_path / "agent.log.1").read_text()[:1000]
 
 
+def test_a_full_disk_is_said_once_and_shows_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    scrubber = configure("info", Path("/dev/full"))
+    scrubber.hide(SECRET)
+    for _ in range(3):
+        logging.getLogger("library").error("refused: %s", SECRET.value)
+    shown = capsys.readouterr().err
+    assert SECRET.value not in shown
+    lines = [json.loads(line) for line in shown.splitlines()]
+    lost = [line for line in lines if line["event"] == "lines of the log are lost"]
+    assert [line["why"] for line in lost] == ["No space left on device"]
+    assert len(lines) == 4
+
+
+def test_a_line_that_can_not_be_written_shows_no_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("info", tmp_path / "agent.log").hide(SECRET)
+    logging.getLogger("library").error("%d messages", SECRET.value)
+    logging.getLogger("library").error("and on")
+    shown = capsys.readouterr().err
+    assert SECRET.value not in shown
+    assert "lines of the log are lost" in shown
+    assert "and on" in shown
+
+
 def test_libraries_do_not_tell_of_each_request(capsys: pytest.CaptureFixture[str]) -> None:
     configure("debug", None)
     logging.getLogger("httpx").info("HTTP Request: GET https://api.telegram.org/bot1:2/getMe")

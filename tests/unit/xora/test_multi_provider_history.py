@@ -157,6 +157,23 @@ def test_an_answer_is_on_disk_before_the_agent_is_told_to_save(
     run(tmp_path, story)
 
 
+def test_a_disk_that_takes_nothing_costs_no_answer(tmp_path: Path, models: ModelServer) -> None:
+    models.say("Hello Ann.", "Your name is Ann.")
+    place = tmp_path / "conversations"
+    place.write_text("no folder")
+
+    async def story(brain: MultiProvider) -> None:
+        await brain.configure(mind(model(models)))
+        assert "".join(await ask(brain, "my name is Ann")) == "Hello Ann."
+        assert "".join(await ask(brain, "who am I?")) == "Your name is Ann."
+        place.unlink()
+        await brain.save()
+
+    run(tmp_path, story)
+    [file] = place.glob("*.json")
+    assert "my name is Ann" in file.read_text()
+
+
 def broken(what: str) -> Any:
     return {
         "text": "not json",

@@ -75,6 +75,21 @@ def test_one_that_cannot_connect_is_tried_again() -> None:
     play(test, [PlatformError("the token is refused"), KeyError("a bug")])
 
 
+def test_one_that_fails_after_it_was_connected_is_told_of() -> None:
+    async def test(platforms: Platforms, seen: list[str]) -> None:
+        platforms.want({"discord": access("d")})
+        await connected(platforms)
+        kept = platforms._kept["discord"].platform
+        assert isinstance(kept, FakePlatform)
+        kept.trouble = "Discord refuses the token"
+        failing = {"state": "failing", "error": "Discord refuses the token"}
+        assert platforms.report() == {"discord": failing}
+        kept.trouble = ""
+        assert platforms.report() == {"discord": {"state": "connected"}}
+
+    play(test)
+
+
 def test_stop_stops_those_that_are_still_trying() -> None:
     seen_at_the_end: list[str] = []
 

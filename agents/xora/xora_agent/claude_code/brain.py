@@ -141,7 +141,10 @@ class ClaudeCode:
         if self._sessions.of(question.conversation) != session:
             self._sessions.erase(result.session_id)
         elif self._sessions.keep(question.conversation, result.session_id) and mind.resume:
-            await asyncio.to_thread(self._sessions.save)
+            try:
+                await asyncio.to_thread(self._sessions.save)
+            except OSError as wrong:  # such as a full disk; the answer is there all the same
+                _log.error("which session goes on was not written", why=wrong.strerror)
 
     def _options(
         self, mind: Mind, session: str | None, stderr: Callable[[str], None]

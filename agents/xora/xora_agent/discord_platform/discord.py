@@ -19,6 +19,7 @@ from xora_agent.discord_platform.line import Line
 from xora_agent.discord_platform.rooms import ChannelRoom, CommandRoom
 from xora_agent.errors import PlatformError, PlatformRefused
 from xora_agent.inflight import Inflight
+from xora_agent.outage import Outage
 from xora_agent.platform import Access, Receive, Room
 from xora_agent.slash import COMMANDS
 
@@ -39,10 +40,16 @@ class Discord:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._line = Line(access)
+        self._outage = Outage()
         self._client: _Client | None = None
         self._connector: aiohttp.TCPConnector | None = None
         self._running: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def trouble(self) -> str:
+        """Say why no message comes though it was connected."""
+        return self._outage.trouble
 
     async def start(self, receive: Receive) -> None:
         """Log in, and return once Discord sends messages. Raises PlatformError."""
@@ -59,6 +66,7 @@ class Discord:
     async def _connect(self, receive: Receive) -> None:
         self._connector = connector = self._line.connector()
         self._client = client = _Client(self._access, self._line, receive, connector)
+        client.outage = self._outage
         self._running = running = asyncio.create_task(
             client.start(self._access.token.value), name="run Discord"
         )
@@ -91,23 +99,25 @@ class Discord:
             await connector.close()
 
     async def _keep(self, receive: Receive) -> None:
-        """Begin anew when the library gave up, unless Discord refuses what it was given.
+        """Begin anew when the library gave up; seldom where Discord refuses what it was given.
 
         The library itself comes back after a connection broke; an event that it can't read ends it.
         """
         failures = 0
         fault: PlatformError | None = None
-        while not isinstance(fault, PlatformRefused):
+        while True:
             if self._running is not None:
                 await asyncio.wait({self._running})
                 fault = _fault(self._running)
                 failures = 0
                 await self._leave()
             else:
-                await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+                refused = isinstance(fault, PlatformRefused)  # until somebody mends it
+                await asyncio.sleep(PAUSES[-1 if refused else min(failures, len(PAUSES) - 1)])
                 fault = await self._tried(receive)
                 failures += 1
             if fault is not None:
+                self._outage.begin(str(fault), lasts=isinstance(fault, PlatformRefused))
                 logger.error("%s: %s; %s", fault, fault.why, fault.hint or "trying again")
 
     async def _tried(self, receive: Receive) -> PlatformError | None:
@@ -136,6 +146,7 @@ class _Client(library.Client):
         )
         self.connected = asyncio.Event()
         self.inflight = Inflight()
+        self.outage = Outage()
         self._access = access
         self._line = line
         self._receive = receive
@@ -150,6 +161,7 @@ class _Client(library.Client):
 
     async def on_connect(self) -> None:
         """Say that messages come from now on. It may come again after a connection broke."""
+        self.outage.end()
         if self.connected.is_set():
             logger.info("Discord: connected anew")
             return
@@ -157,6 +169,14 @@ class _Client(library.Client):
         self.connected.set()
         self._say_who()
         self.inflight.begin(self._register(), "register Discord's commands")
+
+    async def on_disconnect(self) -> None:
+        """Note that the connection broke; the library tries to come back."""
+        self.outage.begin("Discord can't be reached")
+
+    async def on_resumed(self) -> None:
+        """Note that messages come again, with those that came meanwhile."""
+        self.outage.end()
 
     async def on_message(self, message: library.Message) -> None:
         """Take what a person wrote in an allowed channel."""

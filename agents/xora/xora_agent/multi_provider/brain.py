@@ -112,7 +112,10 @@ class MultiProvider:
             except UNREACHED as fault:
                 raise BrainError("the answer came to nothing", why=short(fault)) from fault
         if ready.mind.resume:
-            await asyncio.to_thread(self._save, conversation)
+            try:
+                await asyncio.to_thread(self._save, conversation)
+            except OSError as fault:  # such as a full disk; the answer is there all the same
+                _log.error("a conversation was not written", why=fault.strerror)
 
     async def _ask(
         self, ready: _Ready, conversation: Conversation, prompt: str, limit: int

@@ -102,7 +102,11 @@ class Shelf:
             if conversation.unsaved:
                 # Marked first: what is said while this is written is for the next time.
                 conversation.unsaved = False
-                write_private(self._path(conversation.name), _dump(conversation))
+                try:
+                    write_private(self._path(conversation.name), _dump(conversation))
+                except OSError:
+                    conversation.unsaved = True
+                    raise
 
     def forget(self, name: str) -> None:
         """Take a conversation away."""

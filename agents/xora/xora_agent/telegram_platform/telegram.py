@@ -15,6 +15,7 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 
 from xora_agent.errors import PlatformError
 from xora_agent.inflight import Inflight
+from xora_agent.outage import Outage
 from xora_agent.platform import Access, Receive
 from xora_agent.slash import COMMANDS
 from xora_agent.telegram_platform.faults import CONFLICT_PAUSE, explain, pause
@@ -36,9 +37,15 @@ class Telegram:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._line = Line(access)
+        self._outage = Outage()
         self._polling: asyncio.Task[None] | None = None
         self._offset: int | None = None
         self._inflight = Inflight()
+
+    @property
+    def trouble(self) -> str:
+        """Say why no message comes though it was connected."""
+        return self._outage.trouble
 
     async def start(self, receive: Receive) -> None:
         """Check the token, tell Telegram the commands, and begin to poll. Raises PlatformError."""
@@ -89,6 +96,7 @@ class Telegram:
             finally:
                 polling.cancel()
                 await asyncio.gather(polling, return_exceptions=True)
+            self._outage.begin("polling Telegram fails")
             logger.error("Telegram: polling failed; trying again", exc_info=polling.exception())
             await asyncio.sleep(FAILED_PAUSE)
 
@@ -97,14 +105,19 @@ class Telegram:
         failures = 0
         while True:
             try:
+                # After a failure at once: else nobody knows for so long whether it is over.
                 updates = await bot.get_updates(
-                    offset=self._offset, timeout=POLL, allowed_updates=[UpdateType.MESSAGE]
+                    offset=self._offset,
+                    timeout=0 if failures else POLL,
+                    allowed_updates=[UpdateType.MESSAGE],
                 )
             except TelegramError as fault:
                 failures += 1
+                self._outage.begin(_trouble(fault))
                 await asyncio.sleep(_report(fault, failures))
                 continue
             failures = 0
+            self._outage.end()
             for update in updates:
                 self._offset = update.update_id + 1
                 self._take(bot, update, receive)
@@ -136,6 +149,12 @@ async def _register(bot: Bot) -> None:
         await patiently(lambda: bot.set_my_commands(commands))
     except PlatformError as fault:
         logger.warning("Telegram: the list of commands was not taken: %s: %s", fault, fault.why)
+
+
+def _trouble(fault: TelegramError) -> str:
+    if isinstance(fault, Conflict):
+        return "another program polls Telegram with the same token"
+    return str(explain(fault))
 
 
 def _report(fault: TelegramError, failures: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import discord as library
 import pytest
+from xora_agent import outage
 from xora_agent.discord_platform import Discord, discord
 from xora_agent.errors import PlatformError, PlatformRefused
 from xora_agent.platform import Access
@@ -229,6 +230,37 @@ async def test_a_token_that_is_reset_later_is_said(
     running.api.tokens.clear()
     await running.api.drop(4000)
     await until(lambda: "Discord refuses the token" in logged.text)
+
+
+async def test_what_is_refused_later_is_told_of_until_it_is_mended(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discord, "PAUSES", (0.0, 0.1))
+    heard = Heard()
+    platform = await running.start(heard)
+    assert platform.trouble == ""
+    before = set(running.api.tokens)
+    running.api.tokens.clear()
+    await running.api.drop(4000)
+    await until(lambda: platform.trouble == "Discord refuses the token")
+    running.api.tokens |= before
+    await until(lambda: not platform.trouble)
+    await running.api.write("hello")
+    await heard.hears("hello")
+
+
+async def test_a_break_that_the_library_mends_is_not_told_of_and_a_long_one_is(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = await running.start(Heard())
+    await running.api.drop(4000)
+    assert platform.trouble == ""
+    await until(lambda: running.api.ops(6))
+    monkeypatch.setattr(outage, "PATIENCE", 0.0)
+    await until(lambda: not platform.trouble)
+    running.api.faults.plan("", *[503] * 100)
+    await running.api.drop(4000)
+    await until(lambda: platform.trouble == "Discord can't be reached")
 
 
 async def test_no_server_there() -> None:

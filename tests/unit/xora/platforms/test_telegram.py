@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from xora_agent import outage
 from xora_agent.errors import PlatformError, PlatformRefused
 from xora_agent.platform import Access
 from xora_agent.secret import Secret
@@ -175,6 +176,21 @@ async def test_it_polls_on_after_faults(
     await running.api.write("hello")
     await heard.hears("hello")
     assert "another program polls with the same token" in logged.text
+
+
+async def test_polling_that_fails_for_long_is_told_of(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telegram, "CONFLICT_PAUSE", 0.1)
+    heard = Heard()
+    running.api.faults.plan("getUpdates", *[409] * 3)
+    platform = await running.start(heard)
+    await until(lambda: running.api.asked("getUpdates"))
+    assert platform.trouble == "", "one that ends by itself is nothing to tell of"
+    monkeypatch.setattr(outage, "PATIENCE", 0.0)
+    said = "another program polls Telegram with the same token"
+    await until(lambda: platform.trouble == said)
+    await until(lambda: not platform.trouble)
 
 
 async def test_nothing_is_lost_or_heard_twice_over_a_restart(running: Running) -> None:

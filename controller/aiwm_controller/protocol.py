@@ -1,0 +1,76 @@
+"""HTTP as uvicorn speaks it, where a request's head has a bound in size and in time.
+
+Nobody is known yet while a head comes; without these, anybody can fill the memory or hold
+connections for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LARGEST = 65_536  # bytes of a head, and of what trails a body
+SECONDS = 30.0
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Answers 400 to a head that is too large, and leaves one that does not come."""
+
+    _in_head = True
+    _received = _trailing = 0
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self._received += len(data)
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        if self._received > LARGEST:
+            self.send_400_response("The head of the request is too large.")
+        elif self._patience is None:
+            self._wait()
+
+    def on_message_begin(self) -> None:
+        """Count from here."""
+        self._in_head = True
+        self._received = self._trailing = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; one that trails a body counts by itself."""
+        if not self._in_head:
+            self._trailing += len(name) + len(value)
+            if self._trailing > LARGEST:
+                raise ValueError("too much trails the body")  # the parser's caller answers 400
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Wait no more: the head is there."""
+        self._in_head = False
+        self._wait_no_more()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._patience = self.loop.call_later(SECONDS, self._leave)
+
+    def _wait_no_more(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _leave(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()

@@ -1,0 +1,91 @@
+"""Who sends a request without an end, before anybody knows who that is."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.served import Server, serving
+
+FIRST = b"POST /auth/login HTTP/1.1\r\nHost: x\r\n"
+HEADER = b"X-Some: " + b"a" * 1000 + b"\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("heads")
+    with serving(f"sqlite:///{folder}/controller.db", folder / "log") as found:
+        yield found
+
+
+def answered(server: Server, *parts: bytes) -> bytes:
+    """Send a megabyte at most, as long as it is taken; give what is answered."""
+    with socket.create_connection((server.address, server.port), timeout=20) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it was refused before it had all
+        try:
+            return connection.recv(65_536)
+        except ConnectionResetError:
+            return b""
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [FIRST, *[HEADER] * 1000],
+        [FIRST, b"X-Some: ", *[b"a" * 1000] * 1000],
+        [b"GET /", *[b"a" * 1000] * 1000],
+        [FIRST, b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", *[HEADER] * 1000],
+    ],
+    ids=["headers", "one header", "address", "trailers"],
+)
+def test_a_head_without_an_end_is_refused(server: Server, parts: list[bytes]) -> None:
+    assert answered(server, *parts)[:12] in {b"", b"HTTP/1.1 400"}
+    assert server.process is not None
+    assert httpx2.get(f"{server.url}/health", timeout=60).status_code == 200
+
+
+def test_a_large_head_is_taken(server: Server) -> None:
+    with httpx2.Client(base_url=server.url, headers={"X-Some": "a" * 30_000}) as client:
+        for _ in range(5):  # on one connection: each counts by itself
+            assert client.get("/health", timeout=60).status_code == 200
+
+
+def test_a_head_that_does_not_come_is_left(tmp_path: Path) -> None:
+    code = (
+        "import sys, aiwm_controller.protocol as protocol; protocol.SECONDS = 0.5\n"
+        "from aiwm_controller.cli import main; main(sys.argv[1:])"
+    )
+    with serving(f"sqlite:///{tmp_path}/controller.db", tmp_path / "log") as server:
+        server.kill()
+        arguments = ["serve", "--port", str(server.port), "--database", server.database]
+        with subprocess.Popen([sys.executable, "-c", code, *arguments]) as process:
+            try:
+                _wait_for(server)
+                for sent in (b"", FIRST, FIRST + HEADER):
+                    assert answered(server, sent) == b""
+                assert httpx2.get(f"{server.url}/health", timeout=60).status_code == 200
+            finally:
+                process.terminate()
+
+
+def _wait_for(server: Server) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection((server.address, server.port), timeout=5).close()
+        except OSError:
+            assert time.monotonic() < end, "it never listened"
+            time.sleep(0.1)
+        else:
+            return
