@@ -72,6 +72,10 @@ FROM unnest($2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::in
   AS given (agent, beats, status, version, metrics, seen, upgrade)
 WHERE p.agent_id = given.agent
 """
+# In the order of all that change several agents, so that none waits for another that waits for it.
+_POSTGRESQL_AGENTS = """
+SELECT id FROM agents WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
+"""
 _POSTGRESQL_STATUSES = """
 UPDATE agents AS a SET status = given.status FROM unnest($1::text[], $2::text[])
   AS given (agent, status)
@@ -176,7 +180,9 @@ class PostgresBeats:
         await connection.execute(_POSTGRESQL_HISTORY, now, *_columns(made.history))
         await connection.execute(_POSTGRESQL_PRESENCES, now, *_columns(made.presences))
         if made.statuses:
-            await connection.execute(_POSTGRESQL_STATUSES, *_columns(made.statuses))
+            columns = _columns(made.statuses)
+            await connection.execute(_POSTGRESQL_AGENTS, columns[0])
+            await connection.execute(_POSTGRESQL_STATUSES, *columns)
 
     def close(self) -> None:
         """Do nothing: the connections are the pool's."""

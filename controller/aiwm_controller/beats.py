@@ -190,6 +190,9 @@ class BeatWriter:
         except _BROKEN as error:
             log.error("heartbeats were not stored", count=len(batch), fault=repr(error)[:300])
             return [Unavailable("the database does not answer")] * len(batch)
+        except Exception:  # noqa: BLE001 - without a writer, no later heartbeat would be answered
+            log.exception("heartbeats were not stored", count=len(batch))
+            return [Unavailable("heartbeats can't be stored")] * len(batch)
         self._meters.heartbeats.inc(done.taken)
         self._meters.batch.observe(len(batch))
         return done.answers

@@ -99,9 +99,13 @@ def refuse_nulls(fields: Json, *allowed: str) -> None:
 
 async def touch_agents(session: AsyncSession, which: Any, *, org_id: str) -> None:
     """Give a new config version to the agents that a change reaches."""
+    reached = (Agent.org_id == org_id, Agent.deleted_at.is_(None), which)
+    # In the order in which heartbeats lock them, so that neither waits for the other for ever.
+    locked = select(Agent.id).where(*reached).order_by(Agent.id)
+    await session.execute(locked.with_for_update(key_share=True))
     await session.execute(
         update(Agent)
-        .where(Agent.org_id == org_id, Agent.deleted_at.is_(None), which)
+        .where(*reached)
         .values(config_version=Agent.config_version + 1)
         .execution_options(synchronize_session=False)
     )

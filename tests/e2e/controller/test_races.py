@@ -92,6 +92,28 @@ def test_of_two_changes_agents_hear_of_both(running: Running, address: str) -> N
     assert running.owner.ok("GET", path)["configVersion"] == agent["configVersion"] + 2
 
 
+def test_agents_are_locked_in_one_order(running: Running, address: str) -> None:
+    told = running.owner.ok("POST", "/instructions", {"systemPrompt": "Be brief."})
+    path = f"/instructions/{told['id']}"
+    first, last = sorted(
+        running.agent(instructionId=told["id"], name=name)["id"] for name in ("one", "two")
+    )
+    # From now on, the first one's row stands behind the last one's.
+    for instruction in (None, told["id"]):
+        running.owner.ok("PUT", f"/agents/{first}", {"instructionId": instruction})
+
+    async def both() -> None:
+        async with held(address, AGENT, first) as connection:
+            body = {"systemPrompt": "Be long."}
+            changing = asyncio.create_task(asyncio.to_thread(running.owner.ok, "PUT", path, body))
+            await waiting(connection, 1)
+            free = await connection.fetch(f"{AGENT} FOR UPDATE NOWAIT", last)
+            assert len(free) == 1
+        await changing
+
+    asyncio.run(asyncio.wait_for(both(), 60))
+
+
 def test_of_two_new_secrets_the_first_ends_with_its_tokens(running: Running, address: str) -> None:
     agent = running.agent()
     path = f"/agents/{agent['id']}"

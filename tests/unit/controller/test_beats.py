@@ -1,0 +1,43 @@
+"""The writer of heartbeats outlives whatever goes wrong with one batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from aiwm_controller.beats import Beat, BeatWriter, Known, Plan, plan
+from aiwm_controller.errors import Unavailable
+from aiwm_controller.logs import Meters
+
+BEAT = Beat("a1", 0, "online", "1.0", None, None, None)
+
+
+class Failing:
+    """A store whose first batch fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.errors = [error]
+
+    async def write(self, batch: Sequence[Beat], now: datetime) -> Plan:
+        if self.errors:
+            raise self.errors.pop()
+        return plan(batch, {"a1": Known(0, "active", 7, False, 0)}, 10)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), KeyError("a fault of ours")])
+def test_the_next_batch_is_written(error: Exception) -> None:
+    async def story() -> int:
+        writer = BeatWriter(Failing(error), lambda: datetime.now(UTC), Meters())
+        writer.start()
+        with pytest.raises(Unavailable):
+            await writer.record(BEAT)
+        version = await asyncio.wait_for(writer.record(BEAT), 10)
+        await writer.stop()
+        return version
+
+    assert asyncio.run(story()) == 7
