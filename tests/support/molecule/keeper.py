@@ -86,6 +86,7 @@ def _wanted(given: argparse.Namespace) -> Wanted:
         inventory=given.inventory,
         kind=given.kind,
         served=not given.no_store,
+        packages=tuple(given.packages),
     )
 
 
@@ -99,6 +100,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--image", default=image(), help="a Debian suite, or an image")
     parser.add_argument("--kind", choices=("container", "machine"), default="container")
     parser.add_argument("--no-store", action="store_true", help="serve none to the hosts")
+    parser.add_argument(
+        "--package", dest="packages", action="append", default=[], help="hosts may install it"
+    )
     return parser.parse_args()
 
 

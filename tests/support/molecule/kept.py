@@ -17,7 +17,7 @@ from tests.support.images import ensure_image
 from tests.support.machine import Machine
 from tests.support.machine_disk import write_disk
 from tests.support.molecule.inventory import Address, Agents, write_inventory
-from tests.support.molecule.made import offer
+from tests.support.molecule.made import offer, packages
 from tests.support.network import HostNetwork
 from tests.support.podman import process_stamp
 from tests.support.serve import StoreServer
@@ -38,6 +38,7 @@ class Wanted:
         inventory: the folder to write the inventory into.
         kind: container, or machine: one with a kernel of its own.
         served: whether hosts reach the store.
+        packages: what hosts may install by apt.
     """
 
     scenario: str
@@ -47,6 +48,7 @@ class Wanted:
     inventory: Path
     kind: str = "container"
     served: bool = True
+    packages: tuple[str, ...] = ()
 
 
 class _Told(Exception):
@@ -90,7 +92,10 @@ def _make(wanted: Wanted, stack: ExitStack) -> list[Machine]:
         spec = HostSpec(ensure_image(wanted.image), key, network=network)
         hosts = [_container(spec, stack) for _ in wanted.hosts]
         url = _served(wanted, stack, network.gateway)
-    release = offer(wanted.agent).variables(wanted.agent, url)
+    release = {**offer(wanted.agent).variables(wanted.agent, url)}
+    if wanted.packages:
+        repository = packages(wanted.packages, wanted.image)
+        release["scenario_packages"] = _serve(repository, stack, network.gateway)
     named = dict(zip(wanted.hosts, hosts, strict=True))
     write_inventory(wanted.inventory, folder, key, Agents(named, release))
     return machines
@@ -112,4 +117,8 @@ def _machine(folder: Path, key: SshKey, stack: ExitStack) -> Machine:
 def _served(wanted: Wanted, stack: ExitStack, address: str) -> str:
     if not wanted.served:
         return _NOWHERE
-    return stack.enter_context(StoreServer(offer(wanted.agent).root, address=address)).url
+    return _serve(offer(wanted.agent).root, stack, address)
+
+
+def _serve(root: Path, stack: ExitStack, address: str) -> str:
+    return stack.enter_context(StoreServer(root, address=address)).url

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from tests.support.ansible import install_collection
+from tests.support.debs import collect
 from tests.support.images import suites
 from tests.support.molecule import ours
 from tests.support.podman import machine_lock
@@ -87,9 +88,14 @@ def offer(sample: str) -> Offer:
     """Give the store of a sample agent, or of the project's own releases."""
     if sample == OURS:
         sources = (*_RELEASES, "release", "controller", "agents")
-        name = re.sub("[^A-Za-z0-9.]", "-", f"offer-{sample}-{image()}")
-        return Offer(_made(name, sources, lambda folder: ours.publish(folder, image())))
+        return Offer(_made(f"offer-{sample}", sources, ours.publish))
     return Offer(_made(f"offer-{sample}", _RELEASES, lambda folder: _publish(sample, folder)))
+
+
+def packages(names: Sequence[str], image: str) -> Path:
+    """Give a repository of Debian packages, and of what hosts of `image` lack for them."""
+    name = re.sub("[^A-Za-z0-9.]", "-", "-".join(("packages", image, *names)))
+    return _made(name, (), lambda folder: collect(folder / "all", image, names)) / "all"
 
 
 def _made(name: str, sources: Iterable[str], make: Callable[[Path], object]) -> Path:

@@ -1,4 +1,4 @@
-"""The store of the scenario aiwm: the controller, two versions of an agent of it, PostgreSQL."""
+"""The store of the scenario aiwm: the controller, and two versions of an agent of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.support.debs import collect
 from tests.support.ours import build_ours
 from tests.support.releases import Released
 from toolkit import engine
@@ -20,14 +19,9 @@ _VARIABLES = "variables.json"
 OLD, NEW = "0.1.0", "0.1.1"
 
 
-def publish(folder: Path, image: str) -> None:
-    """Build them into `folder`/store, with the variables that pin them beside it.
-
-    The packages are for hosts of `image`.
-    """
+def publish(folder: Path) -> None:
+    """Build them into `folder`/store, with the variables that pin them beside it."""
     (folder / "store").mkdir()
-    # The second is what Ansible asks apt by.
-    collect(folder / "store" / "packages", image, ["postgresql", "python3-apt"])
     # Long enough for three heartbeats, one a second.
     agents = {
         version: build_ours("xora-vercel-agent", folder / version, version, watch=6)
@@ -42,7 +36,6 @@ def publish(folder: Path, image: str) -> None:
         **_offered(agents[OLD]),
         "aiwm_controller_release": _offered(controller),
         "aiwm_new_release": _offered(agents[NEW]),
-        "aiwm_packages": f"{_NOWHERE}/packages",
     }
     (folder / _VARIABLES).write_text(json.dumps(found), "utf-8")
 

@@ -27,7 +27,7 @@ from tests.support.releases import TOP
 _BIN = Path(sys.executable).parent
 _SLOW = ("vm",)
 # The longest first, so that none runs on alone at the end.
-_ORDER = ("aiwm", "upgrade", "default", "pm2", "rollback", "offline", "user-unit")
+_ORDER = ("aiwm", "upgrade", "default", "pm2", "rollback", "offline", "user-unit", "docker")
 # What Molecule says, and goes on, where a file of a scenario is not there.
 _SILENCES = ("Missing playbook", "no tests found", "verifier is disabled", "Unable to parse")
 _SECONDS = 1800
