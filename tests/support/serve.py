@@ -15,6 +15,7 @@ from typing import BinaryIO, Literal
 from urllib.parse import unquote, urlsplit
 
 from tests.support.byte_ranges import Span, parse_range, read_span
+from tests.support.loopback import Served
 
 # As socketserver has them: the pair is of datagrams, which are not served here.
 _Connection = socket.socket | tuple[bytes, socket.socket]
@@ -43,7 +44,7 @@ class Fault:
     retry_after: str = ""
 
 
-class StoreServer:
+class StoreServer(Served):
     """Serves the files under `root` for as long as its `with` block lasts.
 
     Bind it to `HostNetwork.gateway` for hosts to reach it; to loopback for tests without hosts.
@@ -70,20 +71,7 @@ class StoreServer:
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._released = threading.Event()
-        self._server = _Server((address, 0), _handler(self))
-        self._scheme = "https" if tls else "http"
-        if tls:
-            # The handshake is for the thread of the connection, so that none keeps others waiting.
-            self._server.socket = tls.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    @property
-    def url(self) -> str:
-        """The address of the root, without a slash at its end."""
-        host, port = self._server.server_address[:2]
-        return f"{self._scheme}://{host!s}:{port}"
+        super().__init__(_handler(self), address, tls=tls)
 
     def fail(
         self,
@@ -119,10 +107,6 @@ class StoreServer:
             self._released = threading.Event()
             self.hanging.clear()
 
-    def __enter__(self) -> "StoreServer":
-        self._thread.start()
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -130,10 +114,10 @@ class StoreServer:
         trace: TracebackType | None,
     ) -> None:
         self.heal()
-        self._server.shutdown()
-        self._server.hang_up()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
+
+    def _made(self, address: str, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+        return _Server((address, 0), handler)
 
     def _add(self, fault: Fault) -> None:
         with self._lock:
@@ -180,13 +164,14 @@ class _Server(ThreadingHTTPServer):
         if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
-    def hang_up(self) -> None:
-        """Close all connections, so that no thread waits for a client that is gone."""
+    def server_close(self) -> None:
+        """Close all connections first, so that no thread waits for a client that is gone."""
         for connection in list(self._open):
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:  # closed by the client in this moment
                 continue
+        super().server_close()
 
 
 def _handler(store: StoreServer) -> type[BaseHTTPRequestHandler]:

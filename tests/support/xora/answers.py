@@ -58,14 +58,7 @@ class Answers(Served):
             "disconnect": Answer({"success": True}),
         }
         self.asked: list[Asked] = []
-        super().__init__(_handler(self))
-        self._tls = tls
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-
-    @property
-    def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_port}"
+        super().__init__(_handler(self), tls=tls)
 
     def times(self, what: str) -> int:
         return sum(each.what == what for each in self.asked)
