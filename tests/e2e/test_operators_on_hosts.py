@@ -107,7 +107,7 @@ def test_who_stops_it_in_mid_trial_has_it_stopped_and_nothing_condemned(
     assert (state(driven)["failed"], version_on(driven), stands(driven)) == ({}, OLD, "inactive")
     wait_for_end(driven)
     systemctl(driven, "start", "tiny")
-    must(driven, ["status", "--home", "/opt/tiny"])
+    wait_for(lambda: driven.run(["status", "--home", "/opt/tiny"]).returncode == 0)
     must(driven, new)
     assert state(driven)["version"] == NEW
 
