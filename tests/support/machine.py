@@ -1,61 +1,25 @@
 """Virtual machines under test, whose power can be cut: what the guest had not synced is lost.
 
-KVM is used where a kernel is seen to run under it, for a /dev/kvm that is there may still not work;
-elsewhere qemu translates, which is some ten times as slow.
-
 The guest does nothing to make up for a program that does not sync: its page cache is never written
 back by itself, and ext4's own help for such programs is off. What is left open by that, whether
 names reach the disk before what is in the files, is for `Writeback` to say.
 """
 
+import contextlib
 import os
 import shlex
-import socket
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from enum import Enum
-from functools import cache
 from pathlib import Path
 
 from tests.support.containers import SshKey
 from tests.support.hosts import RECEIVE, HostFailed
 from tests.support.machine_disk import Disk
 from tests.support.podman import CommandFailed
-
-_QEMU = "qemu-system-x86_64"
-_CPUS = {"kvm": "host", "tcg": "max"}
-_BOOT_SECONDS = {"kvm": 60, "tcg": 300}
-_PROBE_SECONDS = 15
-_CONSOLE = "console=ttyS0 panic=-1"
-
-
-class Writeback(Enum):
-    """What becomes of what a program wrote and did not sync, as options of ext4's mount.
-
-    NAMES_FIRST: new names reach the disk within a second, what is in the files never does.
-    NOTHING: neither does.
-    """
-
-    NAMES_FIRST = "noauto_da_alloc,commit=1"
-    NOTHING = "noauto_da_alloc,commit=3600"
-
-
-@cache
-def accelerator(kernel: Path) -> str:
-    """Say how machines run here: kvm where the kernel comes to its end under it, else tcg."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return "tcg"
-    argv = [_QEMU, "-accel", "kvm", "-cpu", _CPUS["kvm"], "-m", "512", "-nographic", "-no-reboot"]
-    argv += ["-kernel", str(kernel), "-append", f"{_CONSOLE} edd=off"]
-    try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return "tcg"
-    return "kvm" if b"Unable to mount root" in done.stdout else "tcg"
+from tests.support.virtual import Way, Writeback, way
 
 
 class Machine:
@@ -69,19 +33,10 @@ class Machine:
         self._key = key
         self._folder = tempfile.TemporaryDirectory(prefix="toolkit-vm-")
         self._control = Path(self._folder.name, "ssh")
-        self._port = _free_port()
-        self._qemu: subprocess.Popen[bytes] | None = None
+        self.way: Way = way(disk)
+        self._login = f"operator@{self.way.address}"
+        self._power: subprocess.Popen[bytes] | None = None
         self._master: subprocess.Popen[bytes] | None = None
-
-    @property
-    def port(self) -> int:
-        """The port of this machine that leads to its sshd."""
-        return self._port
-
-    @property
-    def accelerator(self) -> str:
-        """How it runs: kvm or tcg."""
-        return accelerator(self.disk.kernel)
 
     def start(self) -> None:
         """Switch the machine on, and wait until its sshd lets somebody in.
@@ -90,12 +45,17 @@ class Machine:
             HostFailed: it does not; says what stands on its console.
         """
         with self.console.open("wb") as console:
-            self._qemu = subprocess.Popen(
-                self._argv(), stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+            self._power = subprocess.Popen(
+                # However the tests end, the machine ends with them.
+                ["setpriv", "--pdeathsig", "KILL", *self.way.argv(self.disk, self.writeback)],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
-        deadline = time.monotonic() + _BOOT_SECONDS[self.accelerator]
+        deadline = time.monotonic() + self.way.boots_in
         while not self._reached():
-            if self._qemu.poll() is not None or time.monotonic() > deadline:
+            if self._power.poll() is not None or time.monotonic() > deadline:
                 said = self.console.read_text("utf-8", "replace")[-3000:]
                 self.kill()
                 raise HostFailed(f"the machine did not boot; its console says:\n{said}")
@@ -109,19 +69,21 @@ class Machine:
 
     def kill(self) -> None:
         """Cut the power: what the guest's programs had not synced is gone."""
-        for process in (self._qemu, self._master):
-            if process is not None:
-                process.kill()
-                process.wait()
-        self._qemu = self._master = None
+        if self._power is not None:
+            _end_all(self._power)
+        if self._master is not None:
+            self._master.kill()
+            self._master.wait()
+        self._power = self._master = None
 
     def is_on(self) -> bool:
         """Say whether the machine runs."""
-        return self._qemu is not None and self._qemu.poll() is None
+        return self._power is not None and self._power.poll() is None
 
     def remove(self) -> None:
         """Switch the machine off for good."""
         self.kill()
+        self.way.remove()
         self._folder.cleanup()
 
     def run(
@@ -180,23 +142,6 @@ class Machine:
         """Return the text of a file, read as root."""
         return self.run(["cat", path], user="root").stdout
 
-    def _argv(self) -> list[str]:
-        how = self.accelerator
-        root = f"root=/dev/nvme0n1 rw rootfstype=ext4 rootflags={self.writeback.value}"
-        append = f"{root} {_CONSOLE} quiet sysctl.vm.dirty_writeback_centisecs=0"
-        forward = f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{self._port}-:22"
-        return [
-            # However the tests end, the machine ends with them.
-            *("setpriv", "--pdeathsig", "KILL"),
-            *(_QEMU, "-accel", how, "-cpu", _CPUS[how], "-smp", "2", "-m", "1024"),
-            *("-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"),
-            *("-kernel", str(self.disk.kernel), "-append", append),
-            # The one kind of disk that Debian's cloud kernel can use without an initrd.
-            *_drive("root", self.disk.file),
-            *_drive("opt", self.disk.opt),
-            *("-nic", forward),
-        ]
-
     def _reached(self) -> bool:
         """Say whether there is a connection, which all commands share; else try to make one."""
         if self._master is None or self._master.poll() is not None:
@@ -204,17 +149,17 @@ class Machine:
             self._control.unlink(missing_ok=True)
             options = ["-o", "ControlMaster=yes", "-o", "ConnectTimeout=5", "-N"]
             self._master = subprocess.Popen(
-                [*self._ssh_argv(), *options, "operator@127.0.0.1"],
+                [*self._ssh_argv(), *options, self._login],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
         time.sleep(0.5)
-        check = [*self._ssh_argv(), "-O", "check", "operator@127.0.0.1"]
+        check = [*self._ssh_argv(), "-O", "check", self._login]
         return subprocess.run(check, capture_output=True, check=False).returncode == 0
 
     def _ssh(self, command: str) -> list[str]:
-        return [*self._ssh_argv(), "operator@127.0.0.1", command]
+        return [*self._ssh_argv(), self._login, command]
 
     def _ssh_argv(self) -> list[str]:
         options = {
@@ -225,13 +170,29 @@ class Machine:
             "BatchMode": "yes",
         }
         settings = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        return ["ssh", "-F", "none", "-i", str(self._key.private), "-p", str(self._port), *settings]
+        return [
+            "ssh",
+            "-F",
+            "none",
+            "-i",
+            str(self._key.private),
+            "-p",
+            str(self.way.port),
+            *settings,
+        ]
 
 
-def _drive(name: str, file: Path) -> list[str]:
-    # cache=none: what the guest syncs is on the disk, and nothing is added to that.
-    drive = f"file={file},format=raw,if=none,id={name},cache=none"
-    return ["-drive", drive, "-device", f"nvme,drive={name},serial={name}"]
+def _end_all(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all others of its group, and wait until the last one is gone.
+
+    One that still wrote to the disk would be at it while the machine starts anew.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        while True:
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
 
 
 def _as(user: str, argv: Sequence[str], env: Mapping[str, str]) -> str:
@@ -240,9 +201,3 @@ def _as(user: str, argv: Sequence[str], env: Mapping[str, str]) -> str:
     # sshd and sudo pass a signal on as a signal; here 137 is wanted where a command was killed.
     told = ["sh", "-c", '"$@"; exit "$?"', "sh"]
     return shlex.join([*other, *told, "env", *settings, *argv])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

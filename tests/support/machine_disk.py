@@ -21,7 +21,7 @@ class Disk:
     """A disk that boots: an image `file` with one filesystem and no partitions, and its kernel.
 
     `opt` is a second one, empty, which is for /opt: what is synced there says nothing of the first.
-    `known_hosts` names the key of its sshd, for the address 127.0.0.1 and any port.
+    `known_hosts` names the key of its sshd, for whatever address it gets.
     """
 
     file: Path
@@ -84,7 +84,7 @@ def _unpack(image: str, tree: Path) -> None:
 def _make_own(tree: Path, key: SshKey, disk: Disk) -> None:
     """Give the tree its ssh key, its name and whom it lets in."""
     own = SshKey.generate(_folder(disk.file.parent / "host-key"))
-    disk.known_hosts.write_text(f"[127.0.0.1]:* {own.public}", encoding="utf-8")
+    disk.known_hosts.write_text(f"* {own.public}", encoding="utf-8")
     place = f"{tree}/etc/ssh/ssh_host_ed25519_key"
     run_as_root(["install", "-m", "0600", str(own.private), place])
     run_as_root(["install", "-m", "0644", f"{own.private}.pub", f"{place}.pub"])

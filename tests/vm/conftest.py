@@ -11,13 +11,15 @@ from tests.support.need import need, need_command
 from tests.support.podman import may_be_root
 
 _COMMANDS = (
-    "qemu-system-x86_64",
     "podman",
     "debootstrap",
     "mkfs.ext4",
     "ssh",
     "ssh-keygen",
     "setpriv",
+    "linux.uml",
+    "unshare",
+    "ip",
 )
 
 

@@ -13,7 +13,7 @@ from tests.support.machine import Machine
 
 pytestmark = pytest.mark.vm
 FAULT = "out-of-memory"
-# What an agent needs to start, where qemu translates.
+# What an agent needs to start, where KVM does not work.
 PATIENT = Timing(watch=5, timeout=30)
 KILLS = ["journalctl", "--dmesg", "--no-pager", "--grep", "out of memory"]
 

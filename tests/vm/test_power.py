@@ -1,4 +1,4 @@
-"""The power of a whole machine is cut at each step of an upgrade, and at any instant.
+"""The power of a whole machine is cut before and after each step of each verb, and at any instant.
 
 What the machine's programs had not synced is lost, so this shows what containers can't: a rename
 that reached the disk before the file's content, or a marker before the files that it vouches for.
@@ -7,215 +7,78 @@ POWER_SEED and POWER_CUTS choose the cuts at any instant.
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
+from tests.support import power
 from tests.support.driven import Driven
-from tests.support.machine import Machine, Writeback
-from tests.support.releases import Released, tiny_with_ballast
+from tests.support.machine import Machine
+from tests.support.power import HOME, NEW, OLD, SECONDS, UNINSTALL, Scene
+from tests.support.virtual import Writeback
 
 pytestmark = pytest.mark.vm
-OLD, NEW = "1.0.0", "1.1.0"
-HOME = "/opt/tiny"
-FOLDER = "/srv/driven"
-UNINSTALL = ["uninstall", "--home", HOME]
-# What a machine has an answer to within, from the end of its boot.
-SECONDS = 60
 SEED = int(os.environ.get("POWER_SEED", "1"))
 CUTS = int(os.environ.get("POWER_CUTS", "6"))
-UPGRADE = (
-    "after:stage",
-    "after:open",
-    "after:arm",
-    "after:switch",
-    "after:configure",
-    "after:start",
-    "during:watch",
-    "after:commit",
-    "after:record",
-    "after:disarm",
-    "before:close",
-)
+ROLLBACK = ["rollback", "--home", HOME]
 # Not in the middle of anything: what agentctl said is done stays done.
 DONE = "the end"
-INSTALL = ("after:stage", "after:switch", "after:configure", "after:start", DONE)
-_LOOK = Path(__file__).parent.parent / "support" / "look.py"
+TRIAL = (
+    *("open", "arm", "settings", "switch", "configure", "start", "watch", "commit"),
+    *("record", "history", "disarm", "close", "prune", "tidied"),
+)
+STEPS = {
+    "install": ("prepare", "stage", "settings", "switch", "configure", "start", "health"),
+    "upgrade": ("prepare", "stage", *TRIAL),
+    "rollback": TRIAL,
+    "uninstall": (
+        *("leave", "remove-current", "remove-releases", "remove-incoming", "remove-run"),
+        *("remove-logs", "remove-workspace", "remove-.env", "remove-credentials"),
+        *("remove-ecosystem.config.js", "remove-pm2", "remove-trial", "remove-trust"),
+        *("remove-store-ca.pem", "remove-store-header", "remove-history.jsonl", "remove-.lock"),
+        *("remove-agentctl", "remove-state.json"),
+    ),
+}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One cut: what the machine came back with, and when it answered, in seconds."""
-
-    verb: str
-    point: str
-    writeback: Writeback
-    booted: float
-    answered: float | None
-    settled: float | None
-    version: str
-    outcome: str
-
-
-@dataclass
-class Scene:
-    """The machine, what it is offered, and what was seen of it."""
-
-    machine: Machine
-    driven: Driven
-    offers: dict[str, list[str]]
-    rows: list[Row] = field(default_factory=list)
-    runs: str | None = None
-
-    def must(self, verb: list[str]) -> None:
-        done = self.driven.run(verb, timeout=600)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def look(self, seconds: float) -> dict[str, Any]:
-        argv = ["python3", f"{FOLDER}/look.py", f"{FOLDER}/agentctl", HOME, f"{seconds}"]
-        done = self.machine.run(argv, user="root", timeout=seconds + 120)
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
-
-    def next(self) -> tuple[str, str]:
-        """See to it that a version runs; gives it, and the one to upgrade to.
-
-        That one is to be staged like one that was never here.
-        """
-        if not self.machine.is_on():
-            self.machine.start()
-            self.runs = None
-        before = self.runs or self.look(0)["version"]
-        if before is None:
-            self.must(self.offers[OLD])
-            before = OLD
-        after = NEW if before == OLD else OLD
-        self.machine.run(["rm", "-rf", f"{HOME}/releases/{after}"], user="root")
-        self.runs = None
-        return before, after
-
-    def cut(self) -> Writeback:
-        """Cut the power and give it back; unsynced data fares differently the next time."""
-        self.machine.kill()
-        lost = self.machine.writeback
-        self.machine.writeback = next(other for other in Writeback if other is not lost)
-        self.machine.start()
-        return lost
-
-    def note(self, verb: str, point: str, lost: Writeback, found: dict[str, Any]) -> None:
-        state = found["state"] or {}
-        row = Row(
-            verb,
-            point,
-            lost,
-            found["multi_user"],
-            found["answered"],
-            found["settled"],
-            found["version"] or "none",
-            state.get("outcome", "none"),
-        )
-        self.rows.append(row)
-        say([row])
-
-    def whole(self, found: dict[str, Any]) -> None:
-        """Nothing that is half can be seen, whatever was lost."""
-        assert found["half"] == []
-        assert found["damaged"] == []
-        assert found["empty"] == []
-
-    def came_back(self, verb: str, point: str, lost: Writeback, before: str, after: str) -> None:
-        """One whole version runs in time, and what is noted of it is true."""
-        found = self.look(SECONDS + 60)
-        self.note(verb, point, lost, found)
-        self.whole(found)
-        version, state = found["version"], found["state"]
-        assert version in (before, after), self.journal()
-        assert version == found["link"] == state["version"], found
-        assert found["processes"] == 1, found
-        # The boot itself takes what it takes, much more without KVM; from its end on it counts.
-        assert found["answered"] - found["multi_user"] < SECONDS, found
-        assert found["settled"] is not None, self.journal()
-        last = found["history"][-1]
-        assert state["outcome"] in ("running", "reverted"), found
-        if state["outcome"] == "reverted":
-            assert (last["what"], last["version"], last["before"]) == ("reverted", after, before)
-            assert "host was started anew" in last["reason"], last
-            assert state["failed"] == {}, state
-        else:
-            assert last["what"] in ("installed", "upgraded", "reverted"), last
-            assert last["version"] == version, last
-
-    def completes(self, verb: list[str], version: str) -> None:
-        """The same call, made again, ends well and leaves nothing over."""
-        self.must(verb)
-        found = self.look(10)
-        self.whole(found)
-        state = found["state"]
-        assert (found["version"], found["link"], state["version"]) == (version,) * 3, found
-        assert (state["outcome"], found["processes"]) == ("running", 1), found
-        self.runs = version
-        units = "/etc/systemd/system"
-        left = f"ls -d {HOME}/.trial.new {units}/*revert* {units}/*/*revert* {units}/*.was"
-        assert self.machine.run(["sh", "-c", left], check=False).stdout == ""
-
-    def journal(self) -> str:
-        """Give the end of the machine's journal."""
-        argv = ["journalctl", "--no-pager", "--boot", "--lines", "60", "--unit", "tiny*"]
-        return self.machine.run(argv, user="root", check=False).stdout
-
-
-def say(rows: Sequence[Row]) -> None:
-    for row in rows:
-        times = [f"{value:.1f}" if value else "-" for value in (row.booted, row.answered)]
-        settled = f"{row.settled:.1f}" if row.settled else "-"
-        words = (row.verb, row.point, row.writeback.name, *times, settled, row.version, row.outcome)
-        sys.stderr.write(f"| {' | '.join(words)} |\n")
+def points(verb: str) -> list[str]:
+    """Give where the power is cut; what is lost alternates, so each instant sees both."""
+    return [f"{when}:{step}" for step in STEPS[verb] for when in ("before", "after")]
 
 
 @pytest.fixture(scope="module")
 def scene(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    driven = Driven.on(machine, "tiny")
-    machine.put(_LOOK, f"{FOLDER}/look.py", owner="root")
-    offers = {}
-    for version in (OLD, NEW):
-        work = tmp_path_factory.mktemp("release")
-        offers[version] = driven.offer(released(work, version))
-    # What the tests themselves need is no part of what may be lost.
-    machine.run(["sync"])
-    made = Scene(machine, driven, offers)
-    yield made
-    sys.stderr.write(f"\n{machine.accelerator}; seconds since the kernel began\n")
-    sys.stderr.write("| verb | cut | not synced | booted | answered | settled | runs | state |\n")
-    say(made.rows)
+    with power.scene(machine, tmp_path_factory.mktemp("release")) as made:
+        yield made
 
 
-def released(work: Path, version: str) -> Released:
-    return tiny_with_ballast(work / "project", work / "dist", version=version)
-
-
-@pytest.mark.parametrize("point", INSTALL)
-def test_install(scene: Scene, point: str) -> None:
+def test_no_step_is_left_out(scene: Scene) -> None:
+    scene.on()
+    if scene.look(0)["state"]:
+        scene.must(UNINSTALL)
     scene.runs = None
-    if not scene.machine.is_on():
-        scene.machine.start()
+    for verb, words in (
+        ("install", scene.offers[OLD]),
+        ("upgrade", scene.offers[NEW]),
+        ("rollback", ROLLBACK),
+        ("uninstall", UNINSTALL),
+    ):
+        assert tuple(dict.fromkeys(scene.driven.steps(words))) == STEPS[verb], verb
+
+
+@pytest.mark.parametrize("point", [*points("install"), DONE])
+def test_install(scene: Scene, point: str) -> None:
+    scene.on()
     if scene.look(0)["state"]:
         scene.must(UNINSTALL)
         scene.machine.run(["sync"])
-    if point == DONE:
-        # Else the kernel syncs within a second what agentctl did not.
-        scene.machine.lose(Writeback.NOTHING)
-        scene.must(scene.offers[OLD])
-    else:
-        assert scene.driven.held(point, scene.offers[OLD]), point
+    scene.runs = None
+    reach(scene, point, scene.offers[OLD])
     lost = scene.cut()
     found = scene.look(SECONDS if point == DONE else 0)
     scene.note("install", point, lost, found)
@@ -225,22 +88,59 @@ def test_install(scene: Scene, point: str) -> None:
         assert (found["version"], state["outcome"]) == (OLD, "running"), found
     else:
         assert found["version"] in (None, OLD)
-        assert state is None or state["outcome"] == "installing", found
+        assert state is None or state["outcome"] in ("installing", "running"), found
     scene.completes(scene.offers[OLD], OLD)
 
 
-@pytest.mark.parametrize("point", UPGRADE)
+@pytest.mark.parametrize("point", [*points("upgrade"), "during:watch"])
 def test_upgrade(scene: Scene, point: str) -> None:
     before, after = scene.next()
-    when, _, step = point.partition(":")
-    if when == "during":
-        assert scene.driven.begun(step, scene.offers[after])
-        time.sleep(1)
-    else:
-        assert scene.driven.held(point, scene.offers[after]), point
+    scene.forget(after)
+    reach(scene, point, scene.offers[after])
     lost = scene.cut()
     scene.came_back("upgrade", point, lost, before, after)
     scene.completes(scene.offers[after], after)
+
+
+@pytest.mark.parametrize("point", points("rollback"))
+def test_rollback(scene: Scene, point: str) -> None:
+    before, after = scene.next()
+    state = scene.look(0)["state"]
+    if state["previous"] != after or not scene.listed(f"ls {HOME}/releases/{after}/.complete"):
+        scene.must(scene.offers[after])
+        before, after = after, before
+    reach(scene, point, ROLLBACK)
+    lost = scene.cut()
+    scene.came_back("rollback", point, lost, before, after)
+    scene.completes([*ROLLBACK, "--to", after], after)
+
+
+@pytest.mark.parametrize("point", [*points("uninstall"), DONE])
+def test_uninstall(scene: Scene, point: str) -> None:
+    scene.next()
+    scene.machine.run(["sync"])
+    reach(scene, point, UNINSTALL)
+    lost = scene.cut()
+    found = scene.look(0)
+    scene.note("uninstall", point, lost, found)
+    scene.whole(found)
+    if point != DONE and scene.listed(f"ls -d {HOME}"):
+        scene.must(UNINSTALL)
+    scene.gone()
+
+
+def reach(scene: Scene, point: str, verb: list[str]) -> None:
+    """Have agentctl come to `point`, where it stands still."""
+    when, _, step = point.partition(":")
+    if point == DONE:
+        # Else the kernel syncs within a second what agentctl did not.
+        scene.machine.lose(Writeback.NOTHING)
+        scene.must(verb)
+    elif when == "during":
+        assert scene.driven.begun(step, verb)
+        time.sleep(1)
+    else:
+        assert scene.driven.held(point, verb), point
 
 
 @dataclass(frozen=True)
@@ -270,17 +170,19 @@ class Course:
 def lasts(scene: Scene) -> float:
     """How many seconds an upgrade takes."""
     _, after = scene.next()
+    scene.forget(after)
     began = time.monotonic()
     course = Course.of(scene.driven, scene.offers[after])
     course.listener.join(timeout=600)
     took = time.monotonic() - began
-    assert course.steps[-1] == "prune", course.steps
+    assert course.steps[-1] == STEPS["upgrade"][-1], course.steps
     return took
 
 
 @pytest.mark.parametrize("number", range(CUTS))
 def test_any_instant(scene: Scene, lasts: float, number: int) -> None:
     before, after = scene.next()
+    scene.forget(after)
     instant = random.Random(f"{SEED} {number}").uniform(0, lasts)
     course = Course.of(scene.driven, scene.offers[after])
     time.sleep(instant)

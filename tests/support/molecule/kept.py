@@ -23,7 +23,6 @@ from tests.support.podman import process_stamp
 from tests.support.serve import StoreServer
 
 _NOWHERE = "https://cdn.example.com/agents"
-_FROM_MACHINE = "10.0.2.2"  # what a guest of qemu calls the machine that it runs on
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,9 @@ def _make(wanted: Wanted, stack: ExitStack) -> list[Machine]:
     machines: list[Machine] = []
     if wanted.kind == "machine":
         machines = [_machine(folder, key, stack)]
-        hosts = [Address("127.0.0.1", machines[0].port, machines[0].known_hosts)]
-        url = _served(wanted, stack, "127.0.0.1").replace("127.0.0.1", _FROM_MACHINE)
+        way = machines[0].way
+        hosts = [Address(way.address, way.port, machines[0].known_hosts)]
+        url = _served(wanted, stack, way.inside).replace(way.inside, way.outside)
     else:
         reap()
         network = stack.enter_context(HostNetwork())
