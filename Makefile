@@ -35,9 +35,9 @@ molecule-vm: setup ## run the scenario vm: install on a virtual machine, and reb
 	$(PYTHON) -m tests.support.molecule.run vm
 
 .PHONY: vm
-vm: setup ## cut the power of a virtual machine during upgrades (half an hour where no KVM works)
+vm: setup ## cut the power of virtual machines at every step of every verb (an hour where no KVM works)
 	@tools/system-packages --install vm
-	$(PYTHON) -m pytest tests/vm -m vm -s $(ARGS)
+	$(PYTHON) -m pytest tests/vm -m vm -n 2 --dist worksteal -s $(ARGS)
 
 .PHONY: pythons
 pythons: setup ## fetch the CPythons that releases are tested on, where they are missing

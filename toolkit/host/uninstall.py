@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolkit.host.accounts import existing_account
 from toolkit.host.errors import NotPermitted, UsageError
-from toolkit.host.files import remove_tree, unfinished
+from toolkit.host.files import remove_tree, sync_folder, unfinished
 from toolkit.host.follow import standing, take_away
 from toolkit.host.guard import guard_for
 from toolkit.host.layout import Layout
@@ -33,7 +33,7 @@ def uninstall(layout: Layout, say: Say, now: Callable[[], str], *, keep_data: bo
         if list(layout.home.iterdir()) == [layout.lock]:
             # An uninstallation that was cut off at its very end.
             _remove(layout.lock)
-            layout.home.rmdir()
+            _remove_home(layout)
             return
         raise UsageError(
             f"{layout.home} holds no service that agentctl installed (it has no state.json)",
@@ -71,9 +71,17 @@ def _remove_all(layout: Layout, state: State) -> None:
         perform("remove-user", lambda: remove_account(state.user))
     for path in (*last, *unfinished(layout.home)):
         perform(f"remove-{path.name}", partial(_remove, path))
+    _remove_home(layout)
+
+
+def _remove_home(layout: Layout) -> None:
+    """Remove the folder itself, if it is empty, so that a power cut doesn't bring it back."""
     # Not ours to remove where somebody put a file of their own.
-    if not any(layout.home.iterdir()):
-        layout.home.rmdir()
+    if any(layout.home.iterdir()):
+        sync_folder(layout.home)
+        return
+    layout.home.rmdir()
+    sync_folder(layout.home.parent)
 
 
 def _remove_all_but_data(layout: Layout, state: State, at: str) -> None:
