@@ -24,6 +24,7 @@ from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from aiwm_controller import __version__, fleet, logs, mcp_server
+from aiwm_controller import database as databases
 from aiwm_controller.beat_stores import store_of
 from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock, utc_now
@@ -156,7 +157,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database(settings.database)
+        database = Database(settings.database, seconds=databases.SECONDS)
         await database.check_schema()
         async with database.read() as session:
             kept = await signing_key(session, make=False)

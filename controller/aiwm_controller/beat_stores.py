@@ -15,6 +15,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+from aiwm_controller import database as databases
 from aiwm_controller.beats import Beat, Known, Plan, Store, plan
 from aiwm_controller.database import Database, prepare_sqlite
 
@@ -168,12 +169,22 @@ class PostgresBeats:
         """Write a batch; raises an error of asyncpg's, of SQLAlchemy's, or OSError."""
         async with self._database.engine.connect() as pooled:
             connection: Any = (await pooled.get_raw_connection()).driver_connection
-            async with connection.transaction():
-                ids = sorted({beat.agent_id for beat in batch})
-                rows = await connection.fetch(_POSTGRESQL_KNOWN, ids)
-                made = plan(batch, {row[0]: Known(*row[1:]) for row in rows}, self._history)
-                if made.taken:
-                    await self._store(connection, made, now)
+            # A database that is silent does not take back what was begun either: it is left.
+            patience = asyncio.get_running_loop().call_later(
+                databases.SECONDS, connection.terminate
+            )
+            try:
+                async with connection.transaction():
+                    return await self._written(connection, batch, now)
+            finally:
+                patience.cancel()
+
+    async def _written(self, connection: Any, batch: Sequence[Beat], now: datetime) -> Plan:
+        ids = sorted({beat.agent_id for beat in batch})
+        rows = await connection.fetch(_POSTGRESQL_KNOWN, ids)
+        made = plan(batch, {row[0]: Known(*row[1:]) for row in rows}, self._history)
+        if made.taken:
+            await self._store(connection, made, now)
         return made
 
     async def _store(self, connection: Any, made: Plan, now: datetime) -> None:
