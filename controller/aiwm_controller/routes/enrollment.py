@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import PlainTextResponse
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from aiwm_controller import agent_settings, shapes, wire
@@ -16,7 +16,7 @@ from aiwm_controller.agent_rows import add_agent, check_references
 from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aiwm_controller.listing import Pages, count
 from aiwm_controller.models import Agent, EnrollmentToken
-from aiwm_controller.routes.credentials import SHELL, Issued, handed_out, issue
+from aiwm_controller.routes.credentials import SHELL, Issued, fresh, handed_out, issue
 from aiwm_controller.state import Note, State, address_of, base_of, write_note
 from aiwm_controller.templates import render
 from aiwm_controller.tokens import fingerprint, new_token
@@ -138,37 +138,52 @@ async def _enrolled(
 ) -> tuple[Issued, Agent]:
     address = address_of(request)
     state.refusals.check(f"enroll {address}", "refused enrollment tokens")
+    async with state.database.read() as session:  # nobody makes us hash without a token
+        holds = await session.scalar(select(EnrollmentToken.id).where(*_holds(state, body.token)))
+    if holds is None:
+        raise _refusal(state, address)
+    made = await fresh(state)
     async with state.database.write() as session:
         token = await _used(session, state, body.token)
         if token is None:
-            state.refusals.take(f"enroll {address}", "refused enrollment tokens")
-            raise Unauthorized(
-                "the enrollment token is unknown, revoked, expired or used up",
-                hint="get a new one from who runs the controller",
-            )
+            raise _refusal(state, address)
         agent = await _agent_of(session, state, token, body)
         detail: dict[str, object] = {"token": token.id, "host": body.host}
         actor = f"enrollment token {token.name}"
         note = Note("agent.enrolled", token.org_id, actor, agent.id, address, detail)
-        issued = await issue(session, request, agent, note)
+        issued = await issue(session, request, agent, made, note)
         if needs_script:  # where none can be made, nothing was enrolled
             await state.installer.script(issued.order)
     return issued, agent
 
 
+def _refusal(state: State, address: str) -> Unauthorized:
+    """Count a token that does not hold, and say so."""
+    state.refusals.take(f"enroll {address}", "refused enrollment tokens")
+    return Unauthorized(
+        "the enrollment token is unknown, revoked, expired or used up",
+        hint="get a new one from who runs the controller",
+    )
+
+
+def _holds(state: State, token: str) -> tuple[ColumnElement[bool], ...]:
+    """Say which row is that of a token which may be used."""
+    row = EnrollmentToken
+    return (
+        row.token_hash == fingerprint(token),
+        row.deleted_at.is_(None),
+        row.expires_at.is_(None) | (row.expires_at > state.clock()),
+        row.max_uses.is_(None) | (row.uses < row.max_uses),
+    )
+
+
 async def _used(session: AsyncSession, state: State, token: str) -> EnrollmentToken | None:
     """Count one use of a token, as long as it may be used."""
-    now = state.clock()
     row = EnrollmentToken
     found = await session.execute(
         update(row)
-        .where(
-            row.token_hash == fingerprint(token),
-            row.deleted_at.is_(None),
-            row.expires_at.is_(None) | (row.expires_at > now),
-            row.max_uses.is_(None) | (row.uses < row.max_uses),
-        )
-        .values(uses=row.uses + 1, last_used_at=now)
+        .where(*_holds(state, token))
+        .values(uses=row.uses + 1, last_used_at=state.clock())
         .returning(row)
         .execution_options(synchronize_session=False)
     )

@@ -301,3 +301,24 @@ def test_unknown_tokens_are_limited(running: Running) -> None:
     body = {"token": "enroll_x", "host": "a"}
     statuses = [running.nobody.status("POST", "/enroll", body) for _ in range(11)]
     assert statuses == [401] * 10 + [429]
+
+
+def test_nobody_waits_for_the_hash_of_a_secret(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has one writer: bcrypt in its transaction would hold up all heartbeats."""
+    app: Any = running.client.app
+    state = app.state.controller
+    writing = []
+    hashed = state.hasher.hash
+
+    async def watched(secret: str) -> str:
+        writing.append(state.database.turn.locked())
+        found: str = await hashed(secret)
+        return found
+
+    monkeypatch.setattr(state.hasher, "hash", watched)
+    running.connected()
+    body = {"token": enrollment(running)["token"], "host": "web-1"}
+    running.nobody.ok("POST", "/enroll", body)
+    assert writing == [False, False]
