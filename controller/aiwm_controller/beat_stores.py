@@ -25,7 +25,8 @@ Row = tuple[Any, ...]
 # and waits each time to have it back. So rows come as one value, and go many to a statement.
 _SQLITE_KNOWN = """
 SELECT json_group_array(json_array(
-  a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats
+  a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats,
+  p.last_connected_at IS NULL AND p.last_disconnected_at IS NOT NULL
 ))
 FROM json_each(?) AS asked
 JOIN agents AS a ON a.id = asked.value JOIN presences AS p ON p.agent_id = a.id
@@ -50,7 +51,8 @@ _SQLITE_ROWS = 128
 
 # Another worker may hold heartbeats of the same agents: it would count the same slots.
 _POSTGRESQL_KNOWN = """
-SELECT a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats
+SELECT a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats,
+  p.last_connected_at IS NULL AND p.last_disconnected_at IS NOT NULL
 FROM agents AS a JOIN presences AS p ON p.agent_id = a.id
 WHERE a.id = ANY($1::text[]) ORDER BY a.id FOR UPDATE OF p
 """

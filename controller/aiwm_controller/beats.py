@@ -50,6 +50,7 @@ class Known(NamedTuple):
     config_version: int
     deleted: bool
     beats: int
+    left: bool = False  # it said goodbye, and has not connected since
 
     def refusal(self, beat: Beat) -> Fault | None:
         """Say why this heartbeat is not taken."""
@@ -61,6 +62,8 @@ class Known(NamedTuple):
             return Unauthorized(
                 "the agent's secret was exchanged", hint="connect with the new secret"
             )
+        if self.left:  # one that was under way still must not show it online
+            return Unauthorized("the agent said goodbye", hint="connect again")
         return None
 
 
