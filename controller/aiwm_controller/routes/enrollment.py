@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from aiwm_controller import agent_settings, shapes, wire
-from aiwm_controller.access import Editor, Has, Person, refuse_greater_role
-from aiwm_controller.agent_rows import add_agent, check_references
-from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
+from aiwm_controller.access import AgentId, Editor, Has, Person, refuse_greater_role
+from aiwm_controller.agent_rows import add_agent, agent_of, check_references
+from aiwm_controller.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from aiwm_controller.listing import Pages, count
 from aiwm_controller.models import Agent, EnrollmentToken
 from aiwm_controller.routes.credentials import SHELL, Issued, fresh, handed_out, issue
@@ -199,9 +199,17 @@ async def _agent_of(
         .where(Agent.enrolled_by == token.id, Agent.host == body.host, Agent.deleted_at.is_(None))
         .with_for_update()
     )
+    claim = fingerprint(body.claim) if body.claim else None
     if found is not None:
+        if found.claim_hash not in ("", claim) or found.claim_hash is None:
+            raise Forbidden(
+                f"{body.host} is enrolled, and this is not the host that claimed it",
+                hint="enroll it as the user who did before, who has the claim; or have an editor "
+                f"let go of that: DELETE /agents/{found.id}/claim",
+            )
         if found.status == "suspended":
             raise Unauthorized("this host's agent is suspended")
+        found.claim_hash = claim
         return found
     person = Person(f"enrollment:{token.id}"[:100], token.name, token.org_id, "")
     tags = list(dict.fromkeys([*token.template["tags"], *body.tags]))[:50]
@@ -213,5 +221,20 @@ async def _agent_of(
             f"the enrollment token's agent can't be made: {fault.message}",
             hint="make a new token",
         ) from fault
-    agent.enrolled_by, agent.host = token.id, body.host
+    agent.enrolled_by, agent.host, agent.claim_hash = token.id, body.host, claim
     return agent
+
+
+@router.delete("/agents/{id}/claim")
+async def release_claim(person: Editor, request: Request, state: Has, agent_id: AgentId) -> Json:
+    """Let another host, or one that was installed anew, enroll as this agent: the next one does."""
+    async with state.database.write() as session:
+        agent, _ = await agent_of(session, person, agent_id, lock=True)
+        refuse_greater_role(person, agent.role)
+        if agent.enrolled_by is None:
+            raise BadRequest("no host enrolled as this agent")
+        agent.claim_hash = ""
+        address = address_of(request)
+        note = Note("agent.claim-released", person.org_id, person.email, agent.id, address)
+        write_note(session, state.clock, note)
+    return {"message": "Claim released successfully"}
