@@ -59,6 +59,10 @@ class Controller:
                 return
             page += 1
 
+    def agent(self, agent_id: str) -> Agent:
+        """Give one agent."""
+        return self._agent(self._ask("GET", f"/agents/{agent_id}"))
+
     def make(self, name: str, release: str, tags: Sequence[str] = ()) -> Agent:
         """Make an agent that installs `release`."""
         body = {"name": name, "type": "autonomous", "release": release, "tags": list(tags)}

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     NO_PYTHON = "no_python"
     NO_SUDO = "no_sudo"
     BROKEN = "broken"
+    CONTROLLER = "controller"
 
 
 @dataclass(frozen=True)

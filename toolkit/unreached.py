@@ -14,6 +14,7 @@ from paramiko import (
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from toolkit.connections import UnknownHostKeyError
+from toolkit.errors import ControllerError
 from toolkit.hosts import Host
 from toolkit.known_hosts import fingerprint
 from toolkit.reaching import Failure, Kind
@@ -34,6 +35,10 @@ def failure_of(error: Exception, host: Host, *, connected: bool) -> Failure:
         who = host.user or "this user"
         hint = "name a key that it lets in (ansible_private_key_file), or load it: ssh-add"
         return Failure(Kind.AUTH, f"it does not let {who} in: {_text(error)}", hint)
+    if isinstance(error, ControllerError):  # before anything was done to the host
+        return Failure(
+            Kind.CONTROLLER, ": ".join(filter(None, (error.message, error.why))), error.hint
+        )
     if isinstance(error, (OSError, SSHException, EOFError)):
         return _network(error, host, connected=connected)
     return _program(error)

@@ -18,17 +18,18 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from sqlalchemy import delete
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from aiwm_controller import __version__, fleet, logs, mcp_server
+from aiwm_controller import database as databases
 from aiwm_controller.beat_stores import store_of
 from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock, utc_now
 from aiwm_controller.database import Database
-from aiwm_controller.errors import Fault, Unavailable
+from aiwm_controller.errors import Conflict, Fault, Unavailable
 from aiwm_controller.express import Express
 from aiwm_controller.install import Installer
 from aiwm_controller.limits import (
@@ -156,7 +157,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database(settings.database)
+        database = Database(settings.database, seconds=databases.SECONDS)
         await database.check_schema()
         async with database.read() as session:
             kept = await signing_key(session, make=False)
@@ -238,6 +239,8 @@ def _fault_of(error: Exception) -> tuple[Fault, list[dict[str, Any]]]:
         fault = Fault(str(error.detail), headers=dict(error.headers or {}))
         fault.status = error.status_code
         return fault, []
+    if isinstance(error, IntegrityError):
+        return Conflict("another request made the same just now", hint="see what it made"), []
     log.error("the database does not answer", fault=repr(error)[:500])
     return Unavailable("the database does not answer"), []
 

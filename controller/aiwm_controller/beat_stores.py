@@ -15,6 +15,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+from aiwm_controller import database as databases
 from aiwm_controller.beats import Beat, Known, Plan, Store, plan
 from aiwm_controller.database import Database, prepare_sqlite
 
@@ -24,7 +25,8 @@ Row = tuple[Any, ...]
 # and waits each time to have it back. So rows come as one value, and go many to a statement.
 _SQLITE_KNOWN = """
 SELECT json_group_array(json_array(
-  a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats
+  a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats,
+  p.last_connected_at IS NULL AND p.last_disconnected_at IS NOT NULL
 ))
 FROM json_each(?) AS asked
 JOIN agents AS a ON a.id = asked.value JOIN presences AS p ON p.agent_id = a.id
@@ -49,7 +51,8 @@ _SQLITE_ROWS = 128
 
 # Another worker may hold heartbeats of the same agents: it would count the same slots.
 _POSTGRESQL_KNOWN = """
-SELECT a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats
+SELECT a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats,
+  p.last_connected_at IS NULL AND p.last_disconnected_at IS NOT NULL
 FROM agents AS a JOIN presences AS p ON p.agent_id = a.id
 WHERE a.id = ANY($1::text[]) ORDER BY a.id FOR UPDATE OF p
 """
@@ -168,12 +171,22 @@ class PostgresBeats:
         """Write a batch; raises an error of asyncpg's, of SQLAlchemy's, or OSError."""
         async with self._database.engine.connect() as pooled:
             connection: Any = (await pooled.get_raw_connection()).driver_connection
-            async with connection.transaction():
-                ids = sorted({beat.agent_id for beat in batch})
-                rows = await connection.fetch(_POSTGRESQL_KNOWN, ids)
-                made = plan(batch, {row[0]: Known(*row[1:]) for row in rows}, self._history)
-                if made.taken:
-                    await self._store(connection, made, now)
+            # A database that is silent does not take back what was begun either: it is left.
+            patience = asyncio.get_running_loop().call_later(
+                databases.SECONDS, connection.terminate
+            )
+            try:
+                async with connection.transaction():
+                    return await self._written(connection, batch, now)
+            finally:
+                patience.cancel()
+
+    async def _written(self, connection: Any, batch: Sequence[Beat], now: datetime) -> Plan:
+        ids = sorted({beat.agent_id for beat in batch})
+        rows = await connection.fetch(_POSTGRESQL_KNOWN, ids)
+        made = plan(batch, {row[0]: Known(*row[1:]) for row in rows}, self._history)
+        if made.taken:
+            await self._store(connection, made, now)
         return made
 
     async def _store(self, connection: Any, made: Plan, now: datetime) -> None:

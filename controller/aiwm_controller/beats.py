@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from aiwm_controller.logs import Meters, log
 
 _MOST = 500
 _WAITING = 20_000
+_SLOW = 5.0  # seconds after which a database that fails counts as silent
 _STATUS = {"online": "active", "idle": "active", "busy": "busy"}
 _BROKEN = (
     *(SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError),
@@ -48,6 +50,7 @@ class Known(NamedTuple):
     config_version: int
     deleted: bool
     beats: int
+    left: bool = False  # it said goodbye, and has not connected since
 
     def refusal(self, beat: Beat) -> Fault | None:
         """Say why this heartbeat is not taken."""
@@ -59,6 +62,8 @@ class Known(NamedTuple):
             return Unauthorized(
                 "the agent's secret was exchanged", hint="connect with the new secret"
             )
+        if self.left:  # one that was under way still must not show it online
+            return Unauthorized("the agent said goodbye", hint="connect again")
         return None
 
 
@@ -178,24 +183,28 @@ class BeatWriter:
             await self._come.wait()
             batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
             if batch:
-                _answer(batch, await self._answers([beat for beat, _ in batch]))
+                await self._take(batch)
             elif self._ending:
                 return
             if not self._waiting and not self._ending:
                 self._come.clear()
 
-    async def _answers(self, batch: Sequence[Beat]) -> Sequence[int | Fault]:
+    async def _take(self, batch: Sequence[_Waiting]) -> None:
+        begin = time.monotonic()
         try:
-            done = await self._store.write(batch, self._clock())
+            done = await self._store.write([beat for beat, _ in batch], self._clock())
         except _BROKEN as error:
             log.error("heartbeats were not stored", count=len(batch), fault=repr(error)[:300])
-            return [Unavailable("the database does not answer")] * len(batch)
+            if time.monotonic() - begin > _SLOW:  # whoever waits behind would wait as long again
+                batch, self._waiting = [*batch, *self._waiting], []
+            _answer(batch, [Unavailable("the database does not answer")] * len(batch))
         except Exception:  # noqa: BLE001 - without a writer, no later heartbeat would be answered
             log.exception("heartbeats were not stored", count=len(batch))
-            return [Unavailable("heartbeats can't be stored")] * len(batch)
-        self._meters.heartbeats.inc(done.taken)
-        self._meters.batch.observe(len(batch))
-        return done.answers
+            _answer(batch, [Unavailable("heartbeats can't be stored")] * len(batch))
+        else:
+            self._meters.heartbeats.inc(done.taken)
+            self._meters.batch.observe(len(batch))
+            _answer(batch, done.answers)
 
 
 def _answer(batch: Sequence[_Waiting], answers: Sequence[int | Fault]) -> None:

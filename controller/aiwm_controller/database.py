@@ -14,16 +14,22 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from aiwm_controller.errors import SetupError
 
+SECONDS = 10.0  # that PostgreSQL may take for a statement of the serving process
+
 
 class Database:
-    """Gives sessions; `write` holds a transaction that is committed where nothing was raised."""
+    """Gives sessions; `write` holds a transaction that is committed where nothing was raised.
 
-    def __init__(self, url: URL) -> None:
+    PostgreSQL that takes more than `seconds` for a statement, or to be connected to, counts as
+    gone: a TimeoutError is raised, and the connection is not used again.
+    """
+
+    def __init__(self, url: URL, *, seconds: float | None = None) -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.file = url.database or ""  # SQLite's
         options: dict[str, Any] = {"pool_pre_ping": True}
@@ -31,12 +37,15 @@ class Database:
             options = {"connect_args": {"timeout": 30}}
         else:
             options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10}
+            options["connect_args"] = {"command_timeout": seconds, "timeout": seconds or 60.0}
         self.engine = create_async_engine(url, **options)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.turn = asyncio.Lock()  # who writes into SQLite holds it
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepared)
             event.listen(self.engine.sync_engine, "begin", _begin)
+        else:
+            event.listen(self.engine.sync_engine, "handle_error", _left)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -91,6 +100,12 @@ class Database:
                 f"the database has the schema {found or 'of nothing'}, and {head} is needed",
                 hint="run `aiwm-controller init` for a new database, `migrate` for an older one",
             )
+
+
+def _left(context: ExceptionContext) -> None:
+    # Else the session would wait as long again for the answer to its ROLLBACK.
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
 
 
 def _prepared(connection: Any, _: object) -> None:

@@ -113,6 +113,8 @@ class Agent(Owned, Base):
     secret_hash: Mapped[str | None] = mapped_column(String(100), deferred=True)
     secret_generation: Mapped[int] = mapped_column(default=0)
     enrolled_by: Mapped[str | None] = mapped_column(Id)
+    # Of what the host that enrolled keeps to itself; empty once an operator lets go of that host.
+    claim_hash: Mapped[str | None] = mapped_column(String(64))
     host: Mapped[str] = mapped_column(String(255), default="")
 
 

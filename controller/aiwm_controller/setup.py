@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from aiwm_controller import configurations
 from aiwm_controller.clock import utc_now
-from aiwm_controller.database import Database
+from aiwm_controller.database import SECONDS, Database
 from aiwm_controller.errors import Conflict, NotFound, SetupError
 from aiwm_controller.logs import log
 from aiwm_controller.models import Event, Organization, User
@@ -26,8 +26,8 @@ Json = dict[str, Any]
 
 
 @asynccontextmanager
-async def _writing(settings: Settings) -> AsyncIterator[AsyncSession]:
-    database = Database(settings.database)
+async def _writing(settings: Settings, seconds: float | None = None) -> AsyncIterator[AsyncSession]:
+    database = Database(settings.database, seconds=seconds)
     try:
         await database.check_schema()
         async with database.write() as session:
@@ -46,7 +46,7 @@ async def check(settings: Settings) -> None:
         await migrate(settings)
         async with _writing(settings) as session:
             await signing_key(session, make=True)
-    async with _writing(settings) as session:
+    async with _writing(settings, SECONDS) as session:
         if not settings.jwt_secret and await signing_key(session, make=False) is None:
             raise SetupError(
                 "there is no key to sign tokens with", hint="run `aiwm-controller init`"

@@ -19,7 +19,7 @@ import pytest
 from tests.support.beating import build_beating
 from tests.support.local_agent import publish_local
 from tests.support.releases import Released
-from tests.support.served import Server, serving
+from tests.support.served import Server, command, serving
 from toolkit import engine
 
 Json = dict[str, Any]
@@ -189,9 +189,51 @@ def test_what_was_cut_off_is_finished_by_the_same_command(
     assert "run the same command again" in said
     assert re.search(r"h2 +✗ .* waiting", said), said
     first = {name: row["id"] for name, row in hosts.agents().items()}
+    assert set(first) == {"h0"}  # nothing was made for those that were not visited
     rows = hosts.rows()
     assert all(row["online"] for row in rows.values())
-    assert {name: row["id"] for name, row in hosts.agents().items()} == first
+    assert {name: row["id"] for name, row in hosts.agents().items()}["h0"] == first["h0"]
+
+
+def test_where_it_stops_the_others_keep_their_credentials(
+    hosts: Hosts, releases: dict[str, Released]
+) -> None:
+    hosts.offer(releases["1.0.0"])
+    hosts.rows()
+    before = {name: hosts.env(name) for name in NAMES}
+    hosts.offer(releases["1.1.0"])
+    (hosts.folder / "store" / releases["1.1.0"].artifact.tarball).unlink()
+    stopped = hosts.rows("--rotate", code=16)
+    assert [stopped[name]["credential"] for name in ("h1", "h2")] == ["", ""]
+    hosts.offer(releases["1.0.0"])
+    rest = hosts.rows("--limit", "h1,h2")
+    assert {row["credential"] for row in rest.values()} == {"kept"}
+    assert all(row["online"] for row in rest.values())
+    assert [hosts.env(name) for name in ("h1", "h2")] == [before[name] for name in ("h1", "h2")]
+    assert hosts.rows()["h0"]["online"]
+
+
+def test_a_release_that_hosts_refuse_makes_no_agent(
+    hosts: Hosts, releases: dict[str, Released]
+) -> None:
+    hosts.offer(releases["1.0.0"])
+    assert "no release of wrong" in hosts.run("--agent", "wrong", code=3).stderr
+    assert hosts.agents() == {}
+    assert not hosts.home("h0").exists()
+
+
+def test_what_the_controller_refuses_is_told_of_the_host(
+    hosts: Hosts, releases: dict[str, Released]
+) -> None:
+    hosts.offer(releases["1.0.0"])
+    viewer = {"email": "viewer@example.com", "role": "organization.viewer"}
+    hosts.server.call("POST", "/users", viewer)
+    hosts.token.write_text(
+        command("token", "--email", viewer["email"], database=hosts.server.database), "utf-8"
+    )
+    rows = hosts.rows("--limit", "h0", code=16)
+    assert rows["h0"]["fault"].startswith("controller: the controller answered 403")
+    assert not (hosts.home("h0") / "agentctl").exists()
 
 
 def test_a_credential_that_works_no_more_is_replaced(

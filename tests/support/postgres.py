@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -46,6 +47,20 @@ class Cluster:
 
     def stop(self) -> None:
         self._run("pg_ctl", "stop", "--mode=immediate", f"--pgdata={self._data}")
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let it keep its connections and answer none, as behind a network that drops all."""
+        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        processes = [postmaster, *map(int, children)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def database(self, name: str) -> str:
         """Make an empty database and give its address."""

@@ -28,12 +28,11 @@ from toolkit.errors import ControllerError, NotFoundError, RolloutError, UsageEr
 from toolkit.fleet.account import Account, account
 from toolkit.fleet.asking import Fleet, enrolled
 from toolkit.fleet.enrolling import (
+    Arrivals,
     Candidate,
-    Enrolled,
     Standing,
     Wish,
     candidates,
-    enroll_all,
     wait_online,
 )
 from toolkit.fleet.rollout import Desk, begin
@@ -172,25 +171,27 @@ def _carry_out(
     call: Call, controller: Controller, wish: Wish, found: Sequence[Candidate], wait: int
 ) -> None:
     lost = [each for each in found if not each.credential]
-    ready = enroll_all((each for each in found if each.credential), controller, wish)
+    arrivals = Arrivals((each for each in found if each.credential), controller, wish)
     rows = [_lost(each) for each in lost]
     stopped = None
-    if ready:
-        told = _rolled_out(call, ready)
+    if arrivals.hosts():
+        told = _rolled_out(call, arrivals)
         began = time.monotonic()
         by_host = {row.host: row for row in told.rows}
-        rows += wait_online(ready, by_host, controller, lambda: time.monotonic() - began < wait)
+        rows += wait_online(
+            arrivals.all(), by_host, controller, lambda: time.monotonic() - began < wait
+        )
         stopped = told if not told.state.finished else None
     _show(rows, as_json=call.as_json)
     _end(rows, stopped)
 
 
-def _rolled_out(call: Call, ready: Sequence[Enrolled]) -> Account:
-    hosts = [each.host for each in ready]
+def _rolled_out(call: Call, arrivals: Arrivals) -> Account:
+    hosts = arrivals.hosts()
     title = f"enroll {len(hosts)} hosts as {call.request.name}, {call.request.target()}"
     with (
         showing(title, as_json=call.as_json) as watch,
-        begin(call.request, hosts, Desk(call.folder, now, watch)) as begun,
+        begin(call.request, hosts, Desk(call.folder, now, watch), arrivals.enroll) as begun,
     ):
         drive(begun, again="run the same command again")
     return account(ledger.read(call.folder, begun.id))

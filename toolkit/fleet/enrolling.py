@@ -12,10 +12,12 @@ from toolkit.errors import ConfigError, ControllerAwayError
 from toolkit.fleet.account import Row
 from toolkit.fleet.asking import Report
 from toolkit.hosts import Host
+from toolkit.secret import Secret
 
 SECRET = "AIWM_AGENT_SECRET"  # noqa: S105 - the name of a variable
 POLL = 2.0
 _WORKS = "works"
+_NO_ID, _NO_SECRET = "0" * 24, "0" * 64
 _NAME = "aiwm_agent_name"  # the role aiwm_agent reads it, too
 
 
@@ -101,40 +103,80 @@ def _refuse_twins(names: Mapping[str, str], agents: Mapping[str, Sequence[Agent]
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A host with what it is to be installed with, and its agent as it was before that."""
+    """A host with what it is to be installed with, and its agent as it was before that.
+
+    `credential` is empty where the host has not been visited, so that nothing was made for it.
+    """
 
     host: Host
-    agent: Agent
+    agent: Agent | None
     credential: str
 
 
-def enroll(candidate: Candidate, controller: Controller, wish: Wish) -> Enrolled:
-    """Make the host's agent where there is none, and its credential where it needs one.
+class Arrivals:
+    """Enrolls hosts one by one, as the visit of each begins: who is not visited stays as they are.
 
-    Raises ControllerError. What was made and not installed is made good by the next call.
+    So an old credential ends no sooner than the host is there to take the new one, and nothing is
+    made at the controller for a host that refuses the release.
     """
-    agent = candidate.agent or controller.make(candidate.name, wish.release, wish.tags)
-    own = {"AIWM_ENABLED": "true", "AIWM_BASE_URL": wish.controller, "AIWM_AGENT_ID": agent.id}
-    if wish.over_http:
-        own["AIWM_ALLOW_HTTP"] = "true"
-    said = candidate.host.variables
-    secrets = {name: value for name, value in _texts(said, "agent_secrets") if name != SECRET}
-    if candidate.credential == "new":
-        secrets[SECRET] = controller.credential(agent.id).reveal()
-    variables = {
-        **said,
-        "agent_environment": {**dict(_texts(said, "agent_environment")), **own},
-        "agent_secrets": secrets,
-    }
-    host = replace(candidate.host, variables=variables)
-    return Enrolled(host, agent, candidate.credential)
+
+    def __init__(self, found: Iterable[Candidate], controller: Controller, wish: Wish) -> None:
+        self._found = {each.host.name: each for each in found}
+        self._controller = controller
+        self._wish = wish
+        self._made: dict[str, Enrolled] = {}
+
+    def hosts(self) -> list[Host]:
+        """Give the hosts to look at; in place of what is to be made stands what no host has."""
+        return [
+            self._host(each, each.agent.id if each.agent else _NO_ID, Secret(_NO_SECRET))
+            for each in self._found.values()
+        ]
+
+    def enroll(self, host: Host) -> Host:
+        """Give a host as it is to be installed: with its agent and its credential.
+
+        Raises ControllerError. What was made and not installed is made good by the next call.
+        """
+        if host.name not in self._made:
+            self._made[host.name] = self._enrolled(self._found[host.name])
+        return self._made[host.name].host
+
+    def all(self) -> list[Enrolled]:
+        """Say of each host what was made."""
+        return [self._made.get(name) or _as_it_was(each) for name, each in self._found.items()]
+
+    def _enrolled(self, each: Candidate) -> Enrolled:
+        wish, controller = self._wish, self._controller
+        agent = each.agent or controller.make(each.name, wish.release, wish.tags)
+        if each.credential == "kept":
+            return Enrolled(self._host(each, agent.id, None), agent, "kept")
+        secret = controller.credential(agent.id)
+        # When it was last heard until now: by the new secret, that is news.
+        return Enrolled(self._host(each, agent.id, secret), controller.agent(agent.id), "new")
+
+    def _host(self, each: Candidate, agent_id: str, secret: Secret | None) -> Host:
+        own = {
+            "AIWM_ENABLED": "true",
+            "AIWM_BASE_URL": self._wish.controller,
+            "AIWM_AGENT_ID": agent_id,
+        }
+        if self._wish.over_http:
+            own["AIWM_ALLOW_HTTP"] = "true"
+        said = each.host.variables
+        secrets = {name: value for name, value in _texts(said, "agent_secrets") if name != SECRET}
+        if secret is not None and each.credential == "new":
+            secrets[SECRET] = secret.reveal()
+        variables = {
+            **said,
+            "agent_environment": {**dict(_texts(said, "agent_environment")), **own},
+            "agent_secrets": secrets,
+        }
+        return replace(each.host, variables=variables)
 
 
-def enroll_all(found: Iterable[Candidate], controller: Controller, wish: Wish) -> list[Enrolled]:
-    """Enroll all of them, then see when each was last heard: by a new secret, that is news."""
-    made = [enroll(each, controller, wish) for each in found]
-    seen = {agent.id: agent for agent in controller.agents()}
-    return [replace(each, agent=seen.get(each.agent.id, each.agent)) for each in made]
+def _as_it_was(each: Candidate) -> Enrolled:
+    return Enrolled(each.host, each.agent, "kept" if each.credential == "kept" else "")
 
 
 def _texts(variables: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:
@@ -169,10 +211,11 @@ def standings(
     """Put together what the rollout says of each host and what the controller does."""
     for each in hosts:
         row = rows[each.host.name]
-        agent = seen.get(each.agent.id, each.agent)
+        before = each.agent or Agent("", "")
+        agent = seen.get(before.id, before)
         good = row.what in ("holds", "had it")
         version = row.after or ""
-        heard = each.credential == "kept" or _later(agent, each.agent)
+        heard = each.credential == "kept" or _later(agent, before)
         online = good and heard and agent.liveness == "online" and agent.version == version
         fault = f"{row.loss.kind}: {row.loss.reason}" if row.loss else ""
         if good and not online:
@@ -180,7 +223,7 @@ def standings(
             fault = f"{version} runs, and the controller sees {sees}"
         yield Standing(
             each.host.name,
-            each.agent.id,
+            agent.id,
             each.credential,
             row.what,
             version,

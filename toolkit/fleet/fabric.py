@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # How many connections to keep: each costs this process a thread that wakes ten times a second.
 KEPT = 64
+# Gives a host as it is to be visited, once a login has come about and not before.
+Arrive = Callable[[Host], Host]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class FabricDoor:
     patience: Patience = field(default_factory=Patience)
     parallel: int = remote.PARALLEL
     together: bool = False
+    arrive: Arrive | None = None
 
     def check(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
         """Ask what a visit would change."""
@@ -56,8 +59,12 @@ class FabricDoor:
 
     def visit(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
         """Do what the rollout is for, on all hosts at once."""
-        orders = {host: self.orders.visit(state.targets.get(host)) for host in hosts}
+        orders = {host: self._visit(state.targets.get(host)) for host in hosts}
         return self._ask(orders, self.patience.visit, len(hosts))
+
+    def _visit(self, target: str | None) -> Callable[[Host], bytes]:
+        order, arrive = self.orders.visit(target), self.arrive
+        return order if arrive is None else lambda host: order(arrive(host))
 
     def undo(self, hosts: Sequence[str], state: State) -> Iterator[Outcome]:
         """Go back, on all hosts at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,9 @@ class Orders:
                 why=f"its agent_name is {said}, and this is a rollout of {self.name}",
                 hint="leave it out with --limit",
             )
-        return self.wish.variables({"agent_name": self.name, **self.offered, **own})
+        known = {"agent_name": self.name, **self.offered, **own}
+        _refuse_others(self.name, host, known.get("agent_tarballs") or ())
+        return self.wish.variables(known)
 
     def check(self, target: str | None) -> Callable[[Host], bytes]:
         """Ask what would change."""
@@ -102,6 +104,18 @@ class Orders:
     def _order(self, host: Host, target: str | None, *, check: bool) -> bytes:
         task = Task(self.verb, check=check, version=self.version(host, target))
         return _bytes(build_order(task, self.variables(host)))
+
+
+def _refuse_others(name: str, host: Host, tarballs: Sequence[Sequence[Any]]) -> None:
+    """Raise ConfigError where tarballs are offered, and none of them is a release of `name`."""
+    files = [str(row[1]) for row in tarballs if len(row) > 1]
+    if files and not any(file.startswith(f"{name}-v") for file in files):
+        raise ConfigError(
+            f"{host.name} is offered no release of {name}",
+            why=f"agent_tarballs in the inventory names {files[0]}",
+            hint="name the agent that it is of, or put what `toolkit render ansible-vars "
+            f"{name}` prints into the inventory",
+        )
 
 
 def _bytes(order: Mapping[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from toolkit.errors import LedgerError, NotFoundError
 from toolkit.fleet.ansible import AnsibleDoor
 from toolkit.fleet.crew import Crew, Door, Patience
 from toolkit.fleet.driver import Driver, Watcher
-from toolkit.fleet.fabric import KEPT, FabricDoor
+from toolkit.fleet.fabric import KEPT, Arrive, FabricDoor
 from toolkit.fleet.orders import Orders, Wish
 from toolkit.fleet.where import Where
 from toolkit.hosts import Host
@@ -91,8 +91,11 @@ def plan_of(request: Request, hosts: Sequence[Host]) -> Plan:
     )
 
 
-def crew_of(request: Request, hosts: Sequence[Host]) -> Crew:
-    """Give who works on the hosts; raises ConfigError where the inventory is of another agent."""
+def crew_of(request: Request, hosts: Sequence[Host], arrive: Arrive | None = None) -> Crew:
+    """Give who works on the hosts; raises ConfigError where the inventory is of another agent.
+
+    Over Fabric, `arrive` says what a host is to be visited with, at the moment of its visit.
+    """
     orders = Orders(request.name, request.verb, request.wish, request.offered)
     for host in hosts:
         orders.check(None)(host)  # what is wrong is said before a host is asked
@@ -104,7 +107,7 @@ def crew_of(request: Request, hosts: Sequence[Host]) -> Crew:
         door = AnsibleDoor(by_name, orders, request.where, patience, request.parallel)
     else:
         logins = remote.open_logins(request.where.reach, KEPT)
-        door = FabricDoor(by_name, orders, logins, patience, request.parallel)
+        door = FabricDoor(by_name, orders, logins, patience, request.parallel, arrive=arrive)
     return Crew(door, patience)
 
 
@@ -126,13 +129,15 @@ class Begun:
 
 
 @contextmanager
-def begin(request: Request, hosts: Sequence[Host], desk: Desk) -> Iterator[Begun]:
+def begin(
+    request: Request, hosts: Sequence[Host], desk: Desk, arrive: Arrive | None = None
+) -> Iterator[Begun]:
     """Write the plan of a new rollout down, and hold it.
 
     Raises LedgerError where another process works on one of its hosts for the same agent.
     """
     plan = plan_of(request, hosts)
-    crew = crew_of(request, hosts)
+    crew = crew_of(request, hosts, arrive)
     refuse_overlap(desk.folder, request.name, plan)
     how = {key: value for key, value in asdict(request).items() if key not in ("name", "verb")}
     rollout = _id(request.name, desk.clock(), desk.folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -35,11 +35,26 @@ class Issued:
     token: str
 
 
-async def issue(session: AsyncSession, request: Request, agent: Agent, note: Note) -> Issued:
+@dataclass(frozen=True)
+class Fresh:
+    """A new secret that is nobody's yet, and its hash."""
+
+    secret: str = field(repr=False)
+    hashed: str = field(repr=False)
+
+
+async def fresh(state: State) -> Fresh:
+    """Make a secret, outside of any transaction: bcrypt takes long, and SQLite has one writer."""
+    secret = new_secret()
+    return Fresh(secret, await state.hasher.hash(secret))
+
+
+async def issue(
+    session: AsyncSession, request: Request, agent: Agent, made: Fresh, note: Note
+) -> Issued:
     """Give `agent` a new secret, which ends the old one and all tokens got by it."""
     state = state_of(request)
-    secret = new_secret()
-    agent.secret_hash = await state.hasher.hash(secret)
+    agent.secret_hash = made.hashed
     agent.secret_generation += 1
     token = new_token("install")
     await session.execute(delete(InstallToken).where(InstallToken.agent_id == agent.id))
@@ -47,12 +62,12 @@ async def issue(session: AsyncSession, request: Request, agent: Agent, note: Not
         InstallToken(
             token_hash=fingerprint(token),
             agent_id=agent.id,
-            sealed=seal(secret, token),
+            sealed=seal(made.secret, token),
             expires_at=state.clock() + timedelta(seconds=state.settings.download_seconds),
         )
     )
     write_note(session, state.clock, note)
-    return Issued(replace(await order_of(session, request, agent), secret=secret), token)
+    return Issued(replace(await order_of(session, request, agent), secret=made.secret), token)
 
 
 async def order_of(session: AsyncSession, request: Request, agent: Agent) -> Order:
@@ -93,13 +108,22 @@ async def handed_out(state: State, issued: Issued, agent: Agent) -> Json:
 @router.post("/{id}/credentials/regenerate")
 async def regenerate(person: Editor, request: Request, state: Has, agent_id: AgentId) -> Json:
     """Give an agent a new secret, shown this once; the old one stops to work at once."""
+    async with state.database.read() as session:
+        await _changeable(session, person, agent_id, lock=False)
+    made = await fresh(state)
     async with state.database.write() as session:
-        agent, _ = await agent_of(session, person, agent_id, lock=True)
-        refuse_greater_role(person, agent.role)
-        if agent.type != "autonomous":
-            raise BadRequest("Only autonomous agents have credentials to regenerate")
-        issued = await issue(session, request, agent, _note(person, request, agent))
+        agent = await _changeable(session, person, agent_id, lock=True)
+        issued = await issue(session, request, agent, made, _note(person, request, agent))
     return await handed_out(state, issued, agent)
+
+
+async def _changeable(session: AsyncSession, person: Person, agent_id: str, *, lock: bool) -> Agent:
+    """Give an agent that the person may give a new secret."""
+    agent, _ = await agent_of(session, person, agent_id, lock=lock)
+    refuse_greater_role(person, agent.role)
+    if agent.type != "autonomous":
+        raise BadRequest("Only autonomous agents have credentials to regenerate")
+    return agent
 
 
 def _note(person: Person, request: Request, agent: Agent) -> Note:

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import PlainTextResponse
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from aiwm_controller import agent_settings, shapes, wire
-from aiwm_controller.access import Editor, Has, Person, refuse_greater_role
-from aiwm_controller.agent_rows import add_agent, check_references
-from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
+from aiwm_controller.access import AgentId, Editor, Has, Person, refuse_greater_role
+from aiwm_controller.agent_rows import add_agent, agent_of, check_references
+from aiwm_controller.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from aiwm_controller.listing import Pages, count
 from aiwm_controller.models import Agent, EnrollmentToken
-from aiwm_controller.routes.credentials import SHELL, Issued, handed_out, issue
+from aiwm_controller.routes.credentials import SHELL, Issued, fresh, handed_out, issue
 from aiwm_controller.state import Note, State, address_of, base_of, write_note
 from aiwm_controller.templates import render
 from aiwm_controller.tokens import fingerprint, new_token
@@ -138,37 +138,52 @@ async def _enrolled(
 ) -> tuple[Issued, Agent]:
     address = address_of(request)
     state.refusals.check(f"enroll {address}", "refused enrollment tokens")
+    async with state.database.read() as session:  # nobody makes us hash without a token
+        holds = await session.scalar(select(EnrollmentToken.id).where(*_holds(state, body.token)))
+    if holds is None:
+        raise _refusal(state, address)
+    made = await fresh(state)
     async with state.database.write() as session:
         token = await _used(session, state, body.token)
         if token is None:
-            state.refusals.take(f"enroll {address}", "refused enrollment tokens")
-            raise Unauthorized(
-                "the enrollment token is unknown, revoked, expired or used up",
-                hint="get a new one from who runs the controller",
-            )
+            raise _refusal(state, address)
         agent = await _agent_of(session, state, token, body)
         detail: dict[str, object] = {"token": token.id, "host": body.host}
         actor = f"enrollment token {token.name}"
         note = Note("agent.enrolled", token.org_id, actor, agent.id, address, detail)
-        issued = await issue(session, request, agent, note)
+        issued = await issue(session, request, agent, made, note)
         if needs_script:  # where none can be made, nothing was enrolled
             await state.installer.script(issued.order)
     return issued, agent
 
 
+def _refusal(state: State, address: str) -> Unauthorized:
+    """Count a token that does not hold, and say so."""
+    state.refusals.take(f"enroll {address}", "refused enrollment tokens")
+    return Unauthorized(
+        "the enrollment token is unknown, revoked, expired or used up",
+        hint="get a new one from who runs the controller",
+    )
+
+
+def _holds(state: State, token: str) -> tuple[ColumnElement[bool], ...]:
+    """Say which row is that of a token which may be used."""
+    row = EnrollmentToken
+    return (
+        row.token_hash == fingerprint(token),
+        row.deleted_at.is_(None),
+        row.expires_at.is_(None) | (row.expires_at > state.clock()),
+        row.max_uses.is_(None) | (row.uses < row.max_uses),
+    )
+
+
 async def _used(session: AsyncSession, state: State, token: str) -> EnrollmentToken | None:
     """Count one use of a token, as long as it may be used."""
-    now = state.clock()
     row = EnrollmentToken
     found = await session.execute(
         update(row)
-        .where(
-            row.token_hash == fingerprint(token),
-            row.deleted_at.is_(None),
-            row.expires_at.is_(None) | (row.expires_at > now),
-            row.max_uses.is_(None) | (row.uses < row.max_uses),
-        )
-        .values(uses=row.uses + 1, last_used_at=now)
+        .where(*_holds(state, token))
+        .values(uses=row.uses + 1, last_used_at=state.clock())
         .returning(row)
         .execution_options(synchronize_session=False)
     )
@@ -184,9 +199,17 @@ async def _agent_of(
         .where(Agent.enrolled_by == token.id, Agent.host == body.host, Agent.deleted_at.is_(None))
         .with_for_update()
     )
+    claim = fingerprint(body.claim) if body.claim else None
     if found is not None:
+        if found.claim_hash not in ("", claim) or found.claim_hash is None:
+            raise Forbidden(
+                f"{body.host} is enrolled, and this is not the host that claimed it",
+                hint="enroll it as the user who did before, who has the claim; or have an editor "
+                f"let go of that: DELETE /agents/{found.id}/claim",
+            )
         if found.status == "suspended":
             raise Unauthorized("this host's agent is suspended")
+        found.claim_hash = claim
         return found
     person = Person(f"enrollment:{token.id}"[:100], token.name, token.org_id, "")
     tags = list(dict.fromkeys([*token.template["tags"], *body.tags]))[:50]
@@ -198,5 +221,20 @@ async def _agent_of(
             f"the enrollment token's agent can't be made: {fault.message}",
             hint="make a new token",
         ) from fault
-    agent.enrolled_by, agent.host = token.id, body.host
+    agent.enrolled_by, agent.host, agent.claim_hash = token.id, body.host, claim
     return agent
+
+
+@router.delete("/agents/{id}/claim")
+async def release_claim(person: Editor, request: Request, state: Has, agent_id: AgentId) -> Json:
+    """Let another host, or one that was installed anew, enroll as this agent: the next one does."""
+    async with state.database.write() as session:
+        agent, _ = await agent_of(session, person, agent_id, lock=True)
+        refuse_greater_role(person, agent.role)
+        if agent.enrolled_by is None:
+            raise BadRequest("no host enrolled as this agent")
+        agent.claim_hash = ""
+        address = address_of(request)
+        note = Note("agent.claim-released", person.org_id, person.email, agent.id, address)
+        write_note(session, state.clock, note)
+    return {"message": "Claim released successfully"}

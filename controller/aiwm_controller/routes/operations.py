@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,11 +17,13 @@ from aiwm_controller.models import Agent, Presence
 
 router = APIRouter(tags=["operations"])
 
+SECONDS = 5.0  # that the database may take to answer who asks for our health
+
 
 @router.get("/health")
 async def health(state: Has) -> dict[str, Any]:
     """Say that the controller is well: it reads its database."""
-    async with state.database.read() as session:
+    async with asyncio.timeout(SECONDS), state.database.read() as session:
         await session.execute(select(1))
     return {"status": "ok", "version": __version__}
 

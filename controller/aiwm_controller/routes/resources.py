@@ -14,7 +14,7 @@ from aiwm_controller import secret_fields, shapes, wire
 from aiwm_controller.access import Editor, Has, Person, Viewer
 from aiwm_controller.errors import BadRequest, Conflict, NotFound
 from aiwm_controller.listing import Pages, Search, contains, count
-from aiwm_controller.models import Agent, Deployment, Instruction, Node, Tool
+from aiwm_controller.models import Agent, Deployment, Instruction, Node, Organization, Tool
 from aiwm_controller.sealing import Sealer
 from aiwm_controller.state import Note, State, write_note
 
@@ -128,8 +128,13 @@ async def one(session: AsyncSession, kind: Kind, person: Person, item: str) -> A
 async def _refuse_twin(
     session: AsyncSession, kind: Kind, person: Person, name: str, but: str = ""
 ) -> None:
+    if not kind.unique:
+        return
+    # One at a time: of two that look at once, neither would see the other's.
+    organization = select(Organization.id).where(Organization.id == person.org_id)
+    await session.execute(organization.with_for_update())
     twin = mine(kind, person).where(kind.model.name == name, kind.model.id != but)
-    if kind.unique and await session.scalar(twin.limit(1)) is not None:
+    if await session.scalar(twin.limit(1)) is not None:
         raise Conflict(f"there is a {kind.name} of the name {name} already")
 
 

@@ -84,3 +84,4 @@ class Enroll(Wire):
     token: Annotated[str, Field(min_length=1, max_length=200, repr=False)]
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=255)]
     tags: Tags = Field(default=[])
+    claim: Annotated[str, Field(min_length=32, max_length=200, repr=False)] = ""

@@ -159,3 +159,29 @@ def test_two_owners_can_not_remove_each_other(running: Running, address: str) ->
         return await asyncio.gather(*removing)
 
     assert sorted(asyncio.run(asyncio.wait_for(both(), 60))) == [200, 400]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "statuses"),
+    [
+        ("/users", {"email": "new@example.com"}, [201, 409]),
+        ("/tools", {"name": "find_order", "type": "api"}, [201, 409]),
+        ("/configurations", {"key": "agent.other", "value": "x"}, [200, 409]),
+    ],
+)
+def test_of_two_of_a_name_the_second_is_refused(
+    running: Running, address: str, path: str, body: dict[str, str], statuses: list[int]
+) -> None:
+    organization = running.owner.ok("GET", "/auth/me")["orgId"]
+
+    async def both() -> list[int]:
+        query = "SELECT id FROM organizations WHERE id = $1"
+        async with held(address, query, organization) as connection:
+            making = [
+                asyncio.create_task(asyncio.to_thread(running.owner.status, "POST", path, body))
+                for _ in range(2)
+            ]
+            await waiting(connection, 2)
+        return await asyncio.gather(*making)
+
+    assert sorted(asyncio.run(asyncio.wait_for(both(), 60))) == statuses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -216,6 +217,9 @@ def test_nothing_that_is_stored_gives_a_secret_away(running: Running) -> None:
     assert issued["installToken"].encode() not in stored
 
 
+CLAIM = "a" * 64
+
+
 def enrollment(running: Running, **fields: Any) -> Any:
     body = {"name": "fleet", "agent": {"tags": ["fleet"]}, **fields}
     return running.owner.ok("POST", "/enrollment-tokens", body)
@@ -224,7 +228,9 @@ def enrollment(running: Running, **fields: Any) -> Any:
 def test_each_host_gets_an_agent_and_a_credential_of_its_own(running: Running) -> None:
     token = enrollment(running)
     made = [
-        running.nobody.ok("POST", "/enroll", {"token": token["token"], "host": host})
+        running.nobody.ok(
+            "POST", "/enroll", {"token": token["token"], "host": host, "claim": CLAIM}
+        )
         for host in ("web-1", "web-2", "web-1")
     ]
     assert made[0]["agentId"] != made[1]["agentId"]
@@ -301,3 +307,80 @@ def test_unknown_tokens_are_limited(running: Running) -> None:
     body = {"token": "enroll_x", "host": "a"}
     statuses = [running.nobody.status("POST", "/enroll", body) for _ in range(11)]
     assert statuses == [401] * 10 + [429]
+
+
+def test_nobody_waits_for_the_hash_of_a_secret(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has one writer: bcrypt in its transaction would hold up all heartbeats."""
+    app: Any = running.client.app
+    state = app.state.controller
+    writing = []
+    hashed = state.hasher.hash
+
+    async def watched(secret: str) -> str:
+        writing.append(state.database.turn.locked())
+        found: str = await hashed(secret)
+        return found
+
+    monkeypatch.setattr(state.hasher, "hash", watched)
+    running.connected()
+    body = {"token": enrollment(running)["token"], "host": "web-1"}
+    running.nobody.ok("POST", "/enroll", body)
+    assert writing == [False, False]
+
+
+@pytest.mark.parametrize("claim", [{}, {"claim": "b" * 64}])
+def test_a_host_takes_no_agent_that_another_one_claimed(
+    running: Running, claim: dict[str, str]
+) -> None:
+    body = {"token": enrollment(running)["token"], "host": "web-1"}
+    issued = running.nobody.ok("POST", "/enroll", {**body, "claim": CLAIM})
+    refused = running.nobody("POST", "/enroll", {**body, **claim})
+    assert refused.status_code == 403
+    assert "DELETE /agents/" in refused.json()["hint"]
+    path = f"/agents/{issued['agentId']}"
+    assert running.nobody.status("POST", f"{path}/connect", {"secret": issued["secret"]}) == 200
+    assert running.owner.ok("GET", "/enrollment-tokens")["data"][0]["uses"] == 1
+
+    assert running.stranger.status("DELETE", f"{path}/claim") == 404
+    running.owner.ok("DELETE", f"{path}/claim")
+    again = running.nobody.ok("POST", "/enroll", {**body, **claim})
+    assert again["agentId"] == issued["agentId"]
+    assert running.nobody.status("POST", "/enroll", {**body, "claim": CLAIM}) == 403
+    kinds = [each["kind"] for each in running.owner.ok("GET", "/audit?limit=50")["data"]]
+    assert "agent.claim-released" in kinds
+
+
+def test_only_who_enrolled_has_a_claim_to_let_go_of(running: Running) -> None:
+    assert running.owner.status("DELETE", f"/agents/{running.agent()['id']}/claim") == 400
+
+
+def test_the_script_for_many_hosts_keeps_one_claim(running: Running, tmp_path: Path) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text(
+        f"""#!/bin/bash
+cat >>{tmp_path}/sent; echo >>{tmp_path}/sent
+while [[ "$1" != --output ]]; do shift; done
+echo true >"$2"
+printf 201
+""",
+        "utf-8",
+    )
+    curl.chmod(0o755)
+    claim = tmp_path / "kept" / "claim"
+    environ = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "AIWM_ENROLL_TOKEN": "enroll_x",
+        "AIWM_ENROLL_CLAIM": str(claim),
+    }
+    script = running.nobody("GET", "/enroll/script").text
+    for _ in range(2):
+        done = subprocess.run(
+            ["bash"], input=script, text=True, capture_output=True, check=False, env=environ
+        )
+        assert done.returncode == 0, done.stderr
+        assert claim.read_text("utf-8") not in done.stdout + done.stderr
+    sent = [json.loads(line) for line in (tmp_path / "sent").read_text("utf-8").splitlines()]
+    assert [each["claim"] for each in sent] == [claim.read_text("utf-8")] * 2
+    assert claim.stat().st_mode & 0o777 == 0o600

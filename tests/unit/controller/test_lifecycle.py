@@ -398,3 +398,19 @@ def test_credential_events_are_all_noted(running: Running) -> None:
     assert token["token"] not in str(told)
     theirs = {each["kind"] for each in running.stranger.ok("GET", "/audit?limit=50")["data"]}
     assert theirs == {"organization.created", "user.token-issued"}
+
+
+def test_a_heartbeat_that_comes_after_the_goodbye_shows_nobody_online(running: Running) -> None:
+    agent, caller = running.connected()
+    path = f"/agents/{agent['id']}"
+    caller.ok("POST", f"{path}/heartbeat", {"status": "online"})
+    caller.ok("POST", f"{path}/disconnect", {"reason": "shutdown"})
+    running.watch.later(seconds=1)
+    late = caller("POST", f"{path}/heartbeat", {"status": "online"})
+    assert (late.status_code, late.json()["message"]) == (401, "the agent said goodbye")
+    shown = running.owner.ok("GET", path)
+    assert (shown["liveness"], shown["status"]) == ("offline", "inactive")
+    secret = running.credentials(agent["id"])["secret"]
+    again = running.nobody.ok("POST", f"{path}/connect", {"secret": secret})["accessToken"]
+    running.as_(again).ok("POST", f"{path}/heartbeat", {"status": "online"})
+    assert running.owner.ok("GET", path)["liveness"] == "online"
