@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import SplitResult, urlsplit
 
 import httpcore2
@@ -119,12 +120,18 @@ class Asked:
     seconds: float = 600
 
 
+@cache
+def _trusting() -> ssl.SSLContext:
+    """Give what trusts this machine's roots; to read them takes longer than a request."""
+    return ssl.create_default_context()
+
+
 class Outbound:
     """Sends requests, and follows no redirect."""
 
     def __init__(self, reach: Reach, *, connections: int = 500) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=_trusting(),
             max_connections=connections,
             max_keepalive_connections=50,
             keepalive_expiry=30,
