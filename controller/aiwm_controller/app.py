@@ -32,6 +32,7 @@ from aiwm_controller.database import Database
 from aiwm_controller.errors import Conflict, Fault, Unavailable
 from aiwm_controller.express import Express
 from aiwm_controller.install import Installer
+from aiwm_controller.kept_keys import sealing_key, signing_key
 from aiwm_controller.limits import (
     AssumeJson,
     Guard,
@@ -59,7 +60,7 @@ from aiwm_controller.routes import (
 )
 from aiwm_controller.sealing import Sealer
 from aiwm_controller.settings import Settings, from_environment
-from aiwm_controller.state import State, sealing_key, signing_key
+from aiwm_controller.state import State
 from aiwm_controller.templates import STATIC
 from aiwm_controller.tokens import Tokens
 

@@ -12,25 +12,13 @@ from typing import Any
 from aiwm_controller.errors import Conflict
 from toolkit.config import parse_agent
 from toolkit.errors import ToolkitError
-from toolkit.host.envfile import parse_env, quote, without
+from toolkit.host.envfile import quote
 from toolkit.host.errors import UsageError
 from toolkit.install_script import Choices, render_for
 from toolkit.resources import data_folder
 from toolkit.spec import AgentSpec
 
 SECRET = "AIWM_AGENT_SECRET"  # noqa: S105 - the name of a variable
-
-
-def read_env(text: str) -> dict[str, str]:
-    """Read an .env text as hosts read theirs."""
-    return parse_env(text)
-
-
-def unread_line(text: str) -> int:
-    """Give the number of the first line of an .env text that says nothing; 0 for none."""
-    left = without(text, parse_env(text)).splitlines()
-    wrong = next((line for line in left if line.strip() and line.lstrip()[0] != "#"), None)
-    return 0 if wrong is None else text.splitlines().index(wrong) + 1
 
 
 @dataclass(frozen=True)

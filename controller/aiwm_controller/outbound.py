@@ -10,9 +10,10 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import SplitResult, urlsplit
 
 import httpcore2
@@ -25,8 +26,8 @@ from aiwm_controller.errors import (
     GatewayTimeout,
     Unavailable,
 )
+from aiwm_controller.networks import Network
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Headers = list[tuple[bytes, bytes]]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -119,12 +120,18 @@ class Asked:
     seconds: float = 600
 
 
+@cache
+def _trusting() -> ssl.SSLContext:
+    """Give what trusts this machine's roots; to read them takes longer than a request."""
+    return ssl.create_default_context()
+
+
 class Outbound:
     """Sends requests, and follows no redirect."""
 
     def __init__(self, reach: Reach, *, connections: int = 500) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=_trusting(),
             max_connections=connections,
             max_keepalive_connections=50,
             keepalive_expiry=30,
@@ -196,8 +203,3 @@ def _told(error: Exception) -> Fault:
     if isinstance(error, httpcore2.TimeoutException):
         return GatewayTimeout("the address behind this did not answer in time")
     return BadGateway("the address behind this does not answer", hint=str(error)[:200])
-
-
-def networks(words: Sequence[str]) -> tuple[Network, ...]:
-    """Read networks such as 10.0.0.0/8 or 127.0.0.1; raises ValueError."""
-    return tuple(ipaddress.ip_network(word.strip()) for word in words if word.strip())

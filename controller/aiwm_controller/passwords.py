@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 import bcrypt
@@ -19,7 +20,11 @@ T = TypeVar("T")
 ROUNDS = 10
 LONGEST = 72  # bytes; bcrypt looks at no more
 _WAITING = 200
-_NOBODY = bcrypt.hashpw(secrets.token_bytes(16), bcrypt.gensalt(ROUNDS))
+
+
+@cache
+def _nobody() -> bytes:
+    return bcrypt.hashpw(secrets.token_bytes(16), bcrypt.gensalt(ROUNDS))
 
 
 class Hasher:
@@ -28,6 +33,7 @@ class Hasher:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="bcrypt")
         self._waiting = 0
+        self._nobody = _nobody()  # now: the first who is nobody would wait for longer than others
 
     async def hash(self, secret: str) -> str:
         """Hash a secret of 72 bytes at most."""
@@ -40,7 +46,7 @@ class Hasher:
         if len(raw) > LONGEST:
             raw = hashlib.sha256(raw).digest()[:16]
             hashed = None
-        known = hashed.encode() if hashed else _NOBODY
+        known = hashed.encode() if hashed else self._nobody
         return await self._run(bcrypt.checkpw, raw, known) and hashed is not None
 
     async def _run(self, call: Callable[[bytes, bytes], T], first: bytes, second: bytes) -> T:

@@ -12,10 +12,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from aiwm_controller.errors import SetupError
-from aiwm_controller.outbound import Network, networks
+from aiwm_controller.levels import LOG_LEVELS
+from aiwm_controller.networks import Network, networks
 
 DEFAULT_DATABASE = "sqlite:///aiwm-controller.db"
-LOG_LEVELS = ("debug", "info", "warning")
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",

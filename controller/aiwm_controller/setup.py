@@ -14,13 +14,13 @@ from aiwm_controller import configurations
 from aiwm_controller.clock import utc_now
 from aiwm_controller.database import SECONDS, Database
 from aiwm_controller.errors import Conflict, NotFound, SetupError
+from aiwm_controller.kept_keys import sealing_key, signing_key
 from aiwm_controller.logs import log
 from aiwm_controller.models import Event, Organization, User
 from aiwm_controller.passwords import Hasher
-from aiwm_controller.routes.people import refuse_known, user_bearer
 from aiwm_controller.settings import Settings
-from aiwm_controller.state import sealing_key, signing_key
 from aiwm_controller.tokens import Tokens
+from aiwm_controller.user_rows import refuse_known, user_bearer
 
 Json = dict[str, Any]
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 
 from fastapi import Request
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import undefer
 
 from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock
@@ -17,15 +14,13 @@ from aiwm_controller.install import Installer
 from aiwm_controller.limits import Limiter
 from aiwm_controller.liveness import Times
 from aiwm_controller.logs import Meters
-from aiwm_controller.models import Event, Key
+from aiwm_controller.models import Event
 from aiwm_controller.outbound import Outbound
 from aiwm_controller.pace import Pace
 from aiwm_controller.passwords import Hasher
 from aiwm_controller.sealing import Sealer
 from aiwm_controller.settings import Settings
 from aiwm_controller.tokens import Tokens
-
-_SIGNING, _SEALING = "jwt", "sealing"
 
 
 @dataclass
@@ -65,25 +60,6 @@ def base_of(request: Request) -> str:
     """Give the public address of this controller, without a slash at its end."""
     settings = state_of(request).settings
     return settings.public_url or f"{str(request.base_url).rstrip('/')}{settings.path_prefix}"
-
-
-async def signing_key(session: AsyncSession, *, make: bool) -> str | None:
-    """Give the key for tokens that is kept in the database; `make` one where there is none."""
-    return await _kept_key(session, _SIGNING, make=make)
-
-
-async def sealing_key(session: AsyncSession, *, make: bool) -> str | None:
-    """Give the key for stored secrets that is kept in the database; `make` one as above."""
-    return await _kept_key(session, _SEALING, make=make)
-
-
-async def _kept_key(session: AsyncSession, name: str, *, make: bool) -> str | None:
-    query = select(Key).where(Key.name == name).options(undefer(Key.value))
-    found = (await session.scalars(query)).one_or_none()
-    if found is None and make:
-        found = Key(name=name, value=secrets.token_hex(32))
-        session.add(found)
-    return found.value if found else None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from aiwm_controller.database import Database
+from aiwm_controller.kept_keys import signing_key
 from aiwm_controller.models import Agent, Organization, Presence, new_id
 from aiwm_controller.settings import database_url
-from aiwm_controller.state import signing_key
 from aiwm_controller.tokens import Bearer, Tokens
 from sqlalchemy import insert, select
 

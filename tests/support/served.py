@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
 import signal
 import socket
@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from aiwm_controller import setup
+from aiwm_controller.settings import from_environment
+
+from tests.support.http import HTTP
 
 Json = dict[str, Any]
 
@@ -77,7 +81,7 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            return httpx2.get(f"{self.url}/health", timeout=5).status_code == 200
+            return HTTP.get(f"{self.url}/health", timeout=5).status_code == 200
         except httpx2.HTTPError:
             return False
 
@@ -95,12 +99,11 @@ class Server:
 
     def call(self, method: str, path: str, body: object = None, token: str | None = None) -> Any:
         """Call as the owner, or with another token; gives the answer's JSON."""
-        answer = httpx2.request(
+        answer = HTTP.request(
             method,
             f"{self.url}{path}",
             json=body,
             headers={"Authorization": f"Bearer {self.token if token is None else token}"},
-            timeout=60,
         )
         assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
@@ -117,8 +120,9 @@ class Server:
 def serving(
     database: str, log: Path, *options: str, address: str = "127.0.0.1"
 ) -> Iterator[Server]:
-    """Set a database up and serve from it."""
-    made = json.loads(command("init", "--email", "owner@example.com", "--json", database=database))
+    """Set a database up, as `init` does, and serve from it."""
+    settings = from_environment({**os.environ, "AIWM_DATABASE_URL": database})
+    made = asyncio.run(setup.init(settings, "owner@example.com", "Default", None))
     server = Server(database, log, options, token=made["token"], address=address)
     server.start()
     try:

@@ -1,4 +1,7 @@
-"""What all commands share: where the database is, how faults are told, what is printed."""
+"""What all commands share: where the database is, how faults are told, what is printed.
+
+They import it when they run, since the database takes long to import: help needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,12 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from aiwm_controller import install
+from aiwm_controller.env_file import read_env, unread_line
 from aiwm_controller.errors import Fault, SetupError
 from aiwm_controller.passwords import LONGEST
 from aiwm_controller.settings import Settings, database_url, from_environment
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @contextmanager
@@ -60,22 +62,6 @@ def _brief(error: Exception) -> str:
     return (said.splitlines() or [type(cause).__name__])[0][:300]
 
 
-def options(command: F) -> F:
-    """Give a command --database and --env-file, which every one of them takes."""
-    for option in (
-        click.option(
-            "--database", metavar="URL", help="sqlite:///FILE or postgresql://USER@HOST/DB"
-        ),
-        click.option(
-            "--env-file",
-            type=click.Path(path_type=Path, dir_okay=False, exists=True),
-            help="Read AIWM_... variables from this file; it is the place for secrets.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 def take_environment(
     database: str | None, env_file: Path | None, given: Mapping[str, str | None] | None = None
 ) -> Settings:
@@ -105,13 +91,13 @@ def _variables(file: Path) -> dict[str, str]:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise SetupError(f"{file} can't be read: {why}") from error
-    line = install.unread_line(text)
+    line = unread_line(text)
     if line or "\0" in text:
         raise SetupError(
             f"line {line} of {file} sets no variable" if line else f"{file} is no text",
             hint="write NAME=VALUE, with quotes around a value that has spaces; # begins a comment",
         )
-    return install.read_env(text)
+    return read_env(text)
 
 
 def run(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:

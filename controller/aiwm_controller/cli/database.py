@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from aiwm_controller import setup
-from aiwm_controller.cli.common import options, print_made, read_password, run, take_environment
+from aiwm_controller.cli.options import options
 
 
 @click.command()
@@ -32,10 +31,13 @@ def init(
       aiwm-controller init --email you@example.com
       printf %s "$PASSWORD" | aiwm-controller init --email you@example.com --password-stdin --json
     """
-    settings = take_environment(database, env_file)
-    password = read_password(password_stdin)
-    made = run(settings, lambda: setup.init(settings, email, organization, password))
-    print_made(made, as_json, made["token"])
+    from aiwm_controller import setup
+    from aiwm_controller.cli import common
+
+    settings = common.take_environment(database, env_file)
+    password = common.read_password(password_stdin)
+    made = common.run(settings, lambda: setup.init(settings, email, organization, password))
+    common.print_made(made, as_json, made["token"])
     if not as_json and password is None:
         click.echo("no password was set; to log in: aiwm-controller user password ...", err=True)
 
@@ -49,8 +51,11 @@ def migrate(*, database: str | None, env_file: Path | None) -> None:
     Example:
       aiwm-controller migrate --database postgresql:///aiwm
     """
-    settings = take_environment(database, env_file)
-    run(settings, lambda: setup.migrate(settings))
+    from aiwm_controller import setup
+    from aiwm_controller.cli import common
+
+    settings = common.take_environment(database, env_file)
+    common.run(settings, lambda: setup.migrate(settings))
     click.echo("the schema is up to date", err=True)
 
 
@@ -63,6 +68,9 @@ def seed(*, database: str | None, env_file: Path | None) -> None:
     Example:
       aiwm-controller seed
     """
-    settings = take_environment(database, env_file)
-    for org_id, key in run(settings, lambda: setup.seed(settings)):
+    from aiwm_controller import setup
+    from aiwm_controller.cli import common
+
+    settings = common.take_environment(database, env_file)
+    for org_id, key in common.run(settings, lambda: setup.seed(settings)):
         click.echo(f"{org_id} {key}")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from aiwm_controller import setup
-from aiwm_controller.cli.common import options, print_made, read_password, run, take_environment
+from aiwm_controller.cli.options import options
 
 _ROLES = ("owner", "editor", "viewer")
 
@@ -46,10 +45,15 @@ def user_add(
     Example:
       aiwm-controller user add --email ann@example.com --role editor
     """
-    settings = take_environment(database, env_file)
-    password = read_password(password_stdin)
-    made = run(settings, lambda: setup.add_user(settings, email, role, organization, password))
-    print_made(made, as_json, made["id"])
+    from aiwm_controller import setup
+    from aiwm_controller.cli import common
+
+    settings = common.take_environment(database, env_file)
+    password = common.read_password(password_stdin)
+    made = common.run(
+        settings, lambda: setup.add_user(settings, email, role, organization, password)
+    )
+    common.print_made(made, as_json, made["id"])
 
 
 @user.command("password")
@@ -65,11 +69,14 @@ def user_password(
     Example:
       aiwm-controller user password --email ann@example.com
     """
-    settings = take_environment(database, env_file)
-    password = read_password(password_stdin)
+    from aiwm_controller import setup
+    from aiwm_controller.cli import common
+
+    settings = common.take_environment(database, env_file)
+    password = common.read_password(password_stdin)
     if password is None:
         raise click.UsageError("no password: this is no terminal; use --password-stdin")
-    run(settings, lambda: setup.set_password(settings, email, password))
+    common.run(settings, lambda: setup.set_password(settings, email, password))
     click.echo("the password was set", err=True)
 
 
@@ -87,6 +94,9 @@ def token(
     Example:
       aiwm-controller token --email you@example.com --hours 8
     """
-    settings = take_environment(database, env_file)
-    made = run(settings, lambda: setup.token(settings, email, hours))
-    print_made(made, as_json, made["token"])
+    from aiwm_controller import setup
+    from aiwm_controller.cli import common
+
+    settings = common.take_environment(database, env_file)
+    made = common.run(settings, lambda: setup.token(settings, email, hours))
+    common.print_made(made, as_json, made["token"])

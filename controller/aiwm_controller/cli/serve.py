@@ -6,11 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-import uvicorn
 
-from aiwm_controller import __version__, claims, logs, setup
-from aiwm_controller.cli.common import options, run, take_environment, told
-from aiwm_controller.settings import LOG_LEVELS
+from aiwm_controller import __version__
+from aiwm_controller.cli.options import options
+from aiwm_controller.levels import LOG_LEVELS
 
 
 @click.command()
@@ -48,6 +47,11 @@ def serve(
     Example:
       aiwm-controller serve --port 3305 --database sqlite:////var/lib/aiwm/controller.db
     """
+    import uvicorn
+
+    from aiwm_controller import claims, logs, setup
+    from aiwm_controller.cli import common
+
     given = {
         "AIWM_PATH_PREFIX": path_prefix,
         "AIWM_PUBLIC_URL": public_url,
@@ -55,13 +59,13 @@ def serve(
         "AIWM_LOG_LEVEL": log_level,
         "AIWM_HOST": host,
     }
-    settings = take_environment(database, env_file, given)
+    settings = common.take_environment(database, env_file, given)
     if workers > 1 and settings.database.get_backend_name() == "sqlite":
         raise click.UsageError("several workers need PostgreSQL: SQLite has one writer")
     logs.configure(settings.log_level)
-    run(settings, lambda: setup.check(settings))
+    common.run(settings, lambda: setup.check(settings))
     with ExitStack() as held:
-        with told():
+        with common.told():
             held.enter_context(claims.claimed(settings.database))
             if uds is None:
                 port = claims.check_port(settings.host, port)

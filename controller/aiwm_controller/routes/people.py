@@ -12,23 +12,18 @@ from sqlalchemy.orm import undefer
 from aiwm_controller import configurations, shapes, wire
 from aiwm_controller.access import OWNER, Has, Owner, Person, Viewer
 from aiwm_controller.clock import text_of
-from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
+from aiwm_controller.errors import BadRequest, NotFound, Unauthorized
 from aiwm_controller.listing import Pages, count
 from aiwm_controller.models import Configuration, Event, Organization, User
 from aiwm_controller.routes.resources import given, refuse_nulls
 from aiwm_controller.state import Note, State, address_of, write_note
-from aiwm_controller.tokens import Bearer
+from aiwm_controller.user_rows import refuse_known, user_bearer
 
 router = APIRouter()
 
 Json = dict[str, Any]
 UserId = Annotated[str, Path(max_length=64)]
 Key = Annotated[str, Path(max_length=100)]
-
-
-def user_bearer(user: User) -> Bearer:
-    """Give what a user's token says."""
-    return Bearer("user", user.id, user.org_id, (user.role,), user.generation, user.email)
 
 
 async def authenticated(request: Request, state: State, body: wire.Login) -> User:
@@ -109,16 +104,6 @@ async def create_user(person: Owner, state: Has, body: wire.UserIn) -> Json:
         await session.flush()
         _audit(session, state, person, "user.created", user)
         return shapes.user(user)
-
-
-async def refuse_known(session: AsyncSession, email: str) -> None:
-    """Raise Conflict where somebody has this email; one that was deleted keeps it."""
-    if await session.scalar(select(User.id).where(User.email == email)) is not None:
-        raise Conflict(
-            "this email can't be used: somebody has it, or had it",
-            hint="use another one; who has it gets a token by `aiwm-controller token`, and a "
-            "password by `aiwm-controller user password`",
-        )
 
 
 def _audit(session: AsyncSession, state: State, person: Person, kind: str, user: User) -> None:

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from tests.support.crowd import drive, heartbeats, plant
+from tests.support.http import HTTP
 from tests.support.need import need
 from tests.support.served import Server, command, serving
 
@@ -26,11 +27,10 @@ def log(tmp_path: Path) -> Path:
 
 
 def beat(server: Server, agent: str, token: str, version: str) -> httpx2.Response:
-    return httpx2.post(
+    return HTTP.post(
         f"{server.url}/agents/{agent}/heartbeat",
         json={"status": "online", "version": version},
         headers={"Authorization": f"Bearer {token}"},
-        timeout=60,
     )
 
 
@@ -66,7 +66,7 @@ def test_a_restart_brings_no_herd(database: str, log: Path) -> None:
         server.start()
         load = asyncio.run(drive(server.port, requests, 100, 120, once=True))
         assert (len(load.times), load.bad) == (2000, 0), "tokens hold over a restart"
-        said = httpx2.get(f"{server.url}/metrics", timeout=60).text
+        said = HTTP.get(f"{server.url}/metrics").text
         assert 'aiwm_connects_total{outcome="accepted"}' not in said, "nobody connects again"
         waits = Counter(json.loads(body)["nextHeartbeat"] for body in load.answers)
         assert min(waits) >= 30
@@ -96,11 +96,10 @@ def test_a_full_disk_is_said_and_passes(small_disk: Path, log: Path) -> None:
         assert answer.status_code == 503
         assert answer.headers["Retry-After"]
         assert "database or disk is full" in log.read_text()
-        created = httpx2.post(
+        created = HTTP.post(
             f"{server.url}/agents",
             json={"name": "x", "type": "autonomous", "description": "x" * 90_000},
             headers={"Authorization": f"Bearer {server.token}"},
-            timeout=60,
         )
         assert created.status_code == 503
         assert newest(server, agent) == last, "what there is can still be read"
@@ -139,7 +138,7 @@ def test_a_second_controller_is_refused(tmp_path: Path, log: Path) -> None:
         port = str(server.port)
         with pytest.raises(AssertionError, match=f"port {port} of 127.0.0.1 can't be listened on"):
             command("serve", "--port", port, database=other)
-        assert httpx2.get(f"{server.url}/health", timeout=60).status_code == 200
+        assert HTTP.get(f"{server.url}/health").status_code == 200
         server.kill()
         server.start()  # a kill lets go of the file
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.http import HTTP
 from tests.support.served import Server, serving
 
 FIRST = b"POST /auth/login HTTP/1.1\r\nHost: x\r\n"
@@ -52,7 +53,7 @@ def answered(server: Server, *parts: bytes) -> bytes:
 def test_a_head_without_an_end_is_refused(server: Server, parts: list[bytes]) -> None:
     assert answered(server, *parts)[:12] in {b"", b"HTTP/1.1 400"}
     assert server.process is not None
-    assert httpx2.get(f"{server.url}/health", timeout=60).status_code == 200
+    assert HTTP.get(f"{server.url}/health").status_code == 200
 
 
 def test_a_large_head_is_taken(server: Server) -> None:
@@ -74,7 +75,7 @@ def test_a_head_that_does_not_come_is_left(tmp_path: Path) -> None:
                 _wait_for(server)
                 for sent in (b"", FIRST, FIRST + HEADER):
                     assert answered(server, sent) == b""
-                assert httpx2.get(f"{server.url}/health", timeout=60).status_code == 200
+                assert HTTP.get(f"{server.url}/health").status_code == 200
             finally:
                 process.terminate()
 

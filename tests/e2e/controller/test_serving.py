@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.http import HTTP
 from tests.support.need import need_command
 from tests.support.postgres import Cluster
 from tests.support.served import Server, command, serving
@@ -167,13 +168,13 @@ def test_postgresql_may_be_gone_for_a_while(postgres: Cluster, log: Path) -> Non
         body = {"status": "online"}
         postgres.stop()
         try:
-            answer = httpx2.post(path, json=body, headers=headers, timeout=60)
+            answer = HTTP.post(path, json=body, headers=headers)
             assert answer.status_code == 503
             assert answer.headers["Retry-After"]
-            assert httpx2.get(f"{server.url}/health", timeout=60).status_code == 503
+            assert HTTP.get(f"{server.url}/health").status_code == 503
         finally:
             postgres.start()
-        assert httpx2.post(path, json=body, headers=headers, timeout=60).status_code == 200
+        assert HTTP.post(path, json=body, headers=headers).status_code == 200
 
 
 def test_two_workers_count_every_heartbeat(postgres: Cluster, log: Path) -> None:

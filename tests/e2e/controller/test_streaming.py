@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.http import HTTP
 from tests.support.provider import Got, Handler, Provider, provider
 from tests.support.served import Server, serving
 
@@ -54,7 +55,7 @@ def test_events_come_one_by_one(server: Server, behind: Provider) -> None:
         handler.chunk(b"")
 
     behind.answer = stream
-    with httpx2.stream(
+    with HTTP.stream(
         "POST", f"{server.url}{path}/v1/messages", headers=headers, json={}, timeout=WAIT
     ) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
@@ -82,7 +83,7 @@ def test_who_leaves_early_lets_the_provider_go(server: Server, behind: Provider)
 
     behind.answer = endless
     url = f"{server.url}{path}/v1/messages"
-    with httpx2.stream("POST", url, headers=headers, json={}, timeout=WAIT) as answer:
+    with HTTP.stream("POST", url, headers=headers, json={}, timeout=WAIT) as answer:
         assert next(answer.iter_bytes())
     assert left.wait(WAIT), "the provider would write for ever"
 
@@ -99,8 +100,8 @@ def test_an_answer_that_breaks_off_is_no_whole_one(server: Server, behind: Provi
 
     behind.answer = breaks
     with pytest.raises(httpx2.RemoteProtocolError):
-        httpx2.post(f"{server.url}{path}/v1/messages", headers=headers, json={}, timeout=WAIT)
-    assert httpx2.get(f"{server.url}/health").status_code == 200
+        HTTP.post(f"{server.url}{path}/v1/messages", headers=headers, json={}, timeout=WAIT)
+    assert HTTP.get(f"{server.url}/health").status_code == 200
     assert "a provider's answer broke off" in server.log.read_text()
     assert "Traceback" not in server.log.read_text()
 

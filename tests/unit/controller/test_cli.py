@@ -209,3 +209,18 @@ def test_a_socket_that_is_in_use(tmp_path: Path) -> None:
         with pytest.raises(SetupError, match="another process listens"):
             claims.check_socket(path)
     claims.check_socket(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "without"),
+    [
+        ("from aiwm_controller.cli import main", "alembic fastapi sqlalchemy uvicorn"),
+        ("import aiwm_controller.setup, aiwm_controller.cli.common", "fastapi httpcore2 mcp"),
+    ],
+    ids=["help", "other commands"],
+)
+def test_a_command_loads_only_what_it_needs(code: str, without: str) -> None:
+    """Help would take two seconds, and a token would."""
+    told = f"{code}; import sys; print(*sorted(sys.modules.keys() & set({without.split()})))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

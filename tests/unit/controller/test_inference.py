@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiwm_controller.errors import BadRequest
 from aiwm_controller.forwarding import target
-from aiwm_controller.outbound import networks
+from aiwm_controller.networks import networks
 
 from tests.support.aiwm import Caller, Running, controller, sqlite_settings
 from tests.support.provider import Got, Handler, Provider, provider

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiwm_controller.errors import BadRequest
-from aiwm_controller.outbound import networks
+from aiwm_controller.networks import networks
 from aiwm_controller.tool_calls import LARGEST, request_of
 from aiwm_controller.tool_schemas import check
 
