@@ -14,18 +14,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tests.support.containers import OWNER_LABEL, HostSpec, SshKey, create_args, exec_args
+from tests.support.containers import OWNER_LABEL, HostSpec, SshKey, create_args, exec_argv
 from tests.support.network import Cable, reap_bridges
 from tests.support.podman import (
     ROOT_FOLDER,
     CommandFailed,
     podman,
-    podman_argv,
     process_stamp,
+    run_as_root,
 )
 
 _BOOT_SECONDS = 60
 _TIDY_SECONDS = 30
+_PROCESSES = "{{.Id}} {{.State.Pid}} {{.State.ConmonPid}}"
 _AUTHORIZE = """
 install -d -m 0700 -o operator -g operator /home/operator/.ssh
 install -m 0600 -o operator -g operator /dev/stdin /home/operator/.ssh/authorized_keys
@@ -61,6 +62,8 @@ class Host:
         self.key = spec.key
         self.known_hosts = spec.key.private.with_name(f"known_hosts-{name}")
         self._cable: Cable | None = spec.network.cable() if spec.network else None
+        self._id = ""
+        self._pid = 0
         self._minder: str | None = None  # the process that podman leaves beside a container
 
     @classmethod
@@ -114,8 +117,8 @@ class Host:
             CommandFailed: the exit code is not 0 and `check` is set.
             subprocess.TimeoutExpired: it took longer.
         """
-        args = exec_args(self.name, argv, user=user, env=env or {})
-        done = podman(*args, text=input, timeout=timeout, check=False)
+        inside = exec_argv(self._id, argv, user=user, env=env or {})
+        done = run_as_root(inside, text=input, timeout=timeout, check=False)
         if check and done.returncode != 0:
             raise CommandFailed(done.returncode, list(argv), done.stdout, done.stderr)
         return subprocess.CompletedProcess(list(argv), done.returncode, done.stdout, done.stderr)
@@ -125,7 +128,7 @@ class Host:
     ) -> "subprocess.Popen[str]":
         """Start a command on the host and do not wait: for what is to be interrupted."""
         return subprocess.Popen(
-            podman_argv(*exec_args(self.name, argv, user=user, env=env or {})),
+            exec_argv(self._id, argv, user=user, env=env or {}),
             stdin=subprocess.DEVNULL,
             cwd=ROOT_FOLDER,
             stdout=subprocess.PIPE,
@@ -143,7 +146,7 @@ class Host:
         receive = ["sh", "-e", "-c", RECEIVE, "sh", dest, f"{mode:04o}", f"{owner}:"]
         with src.open("rb") as file:
             done = subprocess.run(
-                podman_argv(*exec_args(self.name, receive, user="root", env={})),
+                exec_argv(self._id, receive, user="root", env={}),
                 stdin=file,
                 cwd=ROOT_FOLDER,
                 capture_output=True,
@@ -160,7 +163,7 @@ class Host:
 
     def get(self, path: str, dest: Path) -> None:
         """Copy a file from the host, read as root, to `dest` on the test machine."""
-        argv = podman_argv(*exec_args(self.name, ["cat", path], user="root", env={}))
+        argv = exec_argv(self._id, ["cat", path], user="root", env={})
         with dest.open("wb") as file:
             subprocess.run(
                 argv,
@@ -184,9 +187,11 @@ class Host:
         """
         self._wait_until_tidied()
         podman("init", self.name)
-        self._minder = process_stamp(self._pid("ConmonPid"))
+        made = podman("inspect", "--format", _PROCESSES, self.name).stdout.split()
+        self._id, self._pid = made[0], int(made[1])
+        self._minder = process_stamp(int(made[2]))
         if self._cable:
-            self._cable.plug(self._pid())
+            self._cable.plug(self._pid)
         podman("start", self.name)
         self.wait_until_booted()
 
@@ -202,11 +207,11 @@ class Host:
 
     def cut_network(self) -> None:
         """Pull the network cable."""
-        self._plugged().cut(self._pid())
+        self._plugged().cut(self._pid)
 
     def restore_network(self) -> None:
         """Put the network cable back."""
-        self._plugged().restore(self._pid())
+        self._plugged().restore(self._pid)
 
     def system_state(self) -> str:
         """Return what `systemctl is-system-running` says: running, degraded, starting, …"""
@@ -226,10 +231,10 @@ class Host:
         """
         deadline = time.monotonic() + _BOOT_SECONDS
         ask = ["systemctl", "is-system-running", "--wait"]
-        command = exec_args(self.name, ask, user="root", env={})
+        command = exec_argv(self._id, ask, user="root", env={})
         while True:
             left = max(deadline - time.monotonic(), 1)
-            said = podman(*command, check=False, timeout=left)
+            said = run_as_root(command, check=False, timeout=left)
             if said.stdout.strip() in ("running", "degraded"):
                 return
             if time.monotonic() > deadline:
@@ -263,9 +268,6 @@ class Host:
             if time.monotonic() > deadline:
                 raise HostFailed(f"podman did not tidy up after {self.name}")
             time.sleep(0.02)
-
-    def _pid(self, of: str = "Pid") -> int:
-        return int(podman("inspect", "--format", f"{{{{.State.{of}}}}}", self.name).stdout)
 
     def _plugged(self) -> Cable:
         if self._cable is None:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # crun refuses hybrid cgroups; runc runs on v1, hybrid and v2 alike.
-_PODMAN = ("podman", "--runtime", "runc")
+RUNTIME = "runc"
+_PODMAN = ("podman", "--runtime", RUNTIME)
 # conmon leaves a file named oom in the folder that it is started from; let it not be the checkout.
 ROOT_FOLDER = Path("/run")
 
