@@ -3,6 +3,9 @@ PYTHON := .venv/bin/python
 LOCK := .venv/bin/uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
+# Tests start thousands of Pythons: where no bytecode were kept, each would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, settings
 from tests.support.postgres import Cluster
 from tests.support.served import Server, serving
 
-schema = schemathesis.openapi.from_dict(create(Settings()).openapi())
+DOCUMENT = create(Settings()).openapi()
+schema = schemathesis.openapi.from_dict(DOCUMENT)
 NASTY: tuple[Any, ...] = (
     None,
     True,
@@ -127,36 +128,35 @@ Field = tuple[str, ...]
 
 def bodies() -> list[tuple[str, str, dict[Field, dict[str, Any]]]]:
     """Give each operation that has a body, with its fields at any depth."""
-    document = create(Settings()).openapi()
     found = []
-    for path, operations in document["paths"].items():
+    for path, operations in DOCUMENT["paths"].items():
         for method, operation in operations.items():
             content = operation.get("requestBody", {}).get("content", {})
             if "application/json" in content and method != "patch":  # the same as put
-                schema = resolved(document, content["application/json"]["schema"])
+                schema = resolved(content["application/json"]["schema"])
                 assert schema is not None, f"{method} {path}: a body without fields"
-                found.append((method.upper(), path, fields(document, schema)))
+                found.append((method.upper(), path, fields(schema)))
     return found
 
 
-def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
+def resolved(schema: dict[str, Any]) -> dict[str, Any] | None:
     """Give the object that a schema stands for, if it is one with fields of its own."""
     for part in (schema, *schema.get("anyOf", ()), *schema.get("allOf", ())):
         if "$ref" in part:
-            found = document["components"]["schemas"][part["$ref"].rsplit("/", 1)[1]]
+            found = DOCUMENT["components"]["schemas"][part["$ref"].rsplit("/", 1)[1]]
             return found if "properties" in found else None
     return None
 
 
-def fields(document: dict[str, Any], schema: dict[str, Any]) -> dict[Field, dict[str, Any]]:
+def fields(schema: dict[str, Any]) -> dict[Field, dict[str, Any]]:
     """Give each field's path with an example of the object that it stands in."""
     example = {name: EXAMPLES[name] for name in schema.get("required", ())}
     found: dict[Field, dict[str, Any]] = {}
     for name, each in schema["properties"].items():
         found[(name,)] = example
-        inner = resolved(document, each)
+        inner = resolved(each)
         if inner is not None:
-            for path, holder in fields(document, inner).items():
+            for path, holder in fields(inner).items():
                 found[(name, *path)] = {**example, name: holder}
     return found
 
@@ -218,7 +218,7 @@ VALUES = ("%00", "%ff", "%ed%a0%80", "0", "-1", "9" * 40, "%25_%5C", "x" * 2000,
 
 def queries() -> Iterator[tuple[str, list[str]]]:
     """Give each path that is read, with the names that its query may have."""
-    for path, operations in create(Settings()).openapi()["paths"].items():
+    for path, operations in DOCUMENT["paths"].items():
         if "get" in operations:
             parameters = operations["get"].get("parameters", ())
             names = [each["name"] for each in parameters if each["in"] == "query"]

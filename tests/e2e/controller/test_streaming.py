@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -23,11 +22,13 @@ def behind() -> Iterator[Provider]:
         yield found
 
 
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("AIWM_PRIVATE_ENDPOINTS", "127.0.0.0/8")
-    with serving(f"sqlite:///{tmp_path}/controller.db", tmp_path / "log") as found:
-        yield found
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("streaming")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIWM_PRIVATE_ENDPOINTS", "127.0.0.0/8")
+        with serving(f"sqlite:///{folder}/controller.db", folder / "log") as found:
+            yield found
 
 
 def path_of(server: Server, behind: Provider) -> tuple[str, dict[str, str]]:
