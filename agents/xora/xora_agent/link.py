@@ -34,7 +34,7 @@ class Link:
 
     def __init__(self, ways: Ways) -> None:
         self._ways = ways
-        self._reach = Reach(ways.account, ways.open, ways.times.backoff)
+        self._reach = Reach(ways.account, ways.open, ways.times.backoff, ways.spread)
         self._session: _Session | None = None
         self._interval = ways.times.heartbeat
         self._due = 0.0

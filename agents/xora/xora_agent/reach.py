@@ -24,9 +24,10 @@ class Reach:
         account: Callable[[], Account],
         open_: Callable[[Account], Controller],
         first_wait: float,
+        spread: Callable[[float, float], float],
     ) -> None:
         self._given, self._open = account, open_
-        self._first_wait = first_wait
+        self._first_wait, self._spread = first_wait, spread
         self._account = account()
         self.controller = open_(self._account)
 
@@ -52,14 +53,17 @@ class Reach:
         return True
 
     async def tried(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call, and again after 1, 2 and 4 seconds where nobody answers."""
+        """Call, and again after about 1, 2 and 4 seconds where nobody answers.
+
+        Each agent waits a little longer or shorter than others, who lost the controller with it.
+        """
         wait = self._first_wait
         for _ in range(_TRIES - 1):
             try:
                 return await call()
             except Unreachable as error:
-                pause = max(wait, error.after)
-                log.warning("trying the controller again", seconds=pause, **told(error))
+                pause = max(wait * self._spread(0.5, 1.5), error.after * self._spread(1, 1.5))
+                log.warning("trying the controller again", seconds=round(pause, 1), **told(error))
             await asyncio.sleep(pause)
             wait *= 2
         return await call()

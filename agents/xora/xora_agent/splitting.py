@@ -17,6 +17,7 @@ FENCE = re.compile(r"`{3,}")
 _LANGUAGE = re.compile(r"`{3,}([A-Za-z0-9_+\-.#]{1,20})\n")
 _OPENING_AT_END = re.compile(r"`{3,}[A-Za-z0-9_+\-.#]*\s*\Z")
 _BLANK_LINES = re.compile(r"\s*\n")
+_SOLID = re.compile(r"\S")
 _CLOSING = "\n```"
 
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n")
@@ -52,23 +53,23 @@ def pieces(text: str, limit: int) -> Iterator[Piece]:
     """Cut as `split` does, and tell what was added."""
     if limit < SMALLEST:
         raise ValueError(f"a message must hold {SMALLEST} characters at least, not {limit}")
-    rest = _skip_space(_without_lone_surrogates(text))
-    opening = ""
-    while rest.strip():
-        whole = Piece(opening, rest.rstrip(), "")
-        if _is_open(opening, rest):
-            whole = Piece(opening, rest.rstrip(), _CLOSING)
-        if units(str(whole)) <= limit:
+    text = _without_lone_surrogates(text).rstrip()
+    at, opening = _skip_space(text, 0), ""
+    while at < len(text):
+        # No more than fits is looked at: else an answer would cost the square of its length.
+        near = text[at : at + limit + 2]
+        whole = Piece(opening, near, _CLOSING if _is_open(opening, near) else "")
+        if len(text) - at <= limit and units(str(whole)) <= limit:
             yield whole
             return
-        cut = _cut(opening, rest, limit - units(opening) - units(_CLOSING))
-        body, rest = rest[:cut], rest[cut:]
+        body = near[: _cut(opening, near, limit - units(opening) - units(_CLOSING))]
+        at += len(body)
         if _is_open(opening, body):
             yield Piece(opening, body, _CLOSING)
-            opening, rest = _go_on(_reopened(opening, body), rest)
+            opening, at = _go_on(_reopened(opening, body), text, at)
         else:
             yield Piece(opening, body.rstrip(), "")
-            opening, rest = "", _skip_space(rest)
+            opening, at = "", _skip_space(text, at)
 
 
 def units(text: str) -> int:
@@ -81,10 +82,16 @@ def _without_lone_surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _skip_space(text: str) -> str:
-    """Leave out what is blank, but not how far the first line is indented."""
-    blank = _BLANK_LINES.match(text)
-    return text[blank.end() :] if blank else text.lstrip()
+def _skip_space(text: str, at: int) -> int:
+    """Go on after what is blank, but not how far the first line is indented."""
+    blank = _BLANK_LINES.match(text, at)
+    return blank.end() if blank else _solid(text, at)
+
+
+def _solid(text: str, at: int) -> int:
+    """Say where the next character is that is no white space."""
+    found = _SOLID.search(text, at)
+    return found.start() if found else len(text)
 
 
 def _is_open(opening: str, body: str) -> bool:
@@ -100,12 +107,12 @@ def _reopened(opening: str, body: str) -> str:
     return f"```{language[1]}\n" if language else "```\n"
 
 
-def _go_on(opening: str, rest: str) -> tuple[str, str]:
+def _go_on(opening: str, text: str, at: int) -> tuple[str, int]:
     """Go on inside a code block, unless all that was left of it is its end."""
-    end = FENCE.match(rest, len(rest) - len(rest.lstrip()))
+    end = FENCE.match(text, _solid(text, at))
     if end:
-        return "", _skip_space(rest[end.end() :])
-    return opening, rest[1:] if rest[0].isspace() else rest
+        return "", _skip_space(text, end.end())
+    return opening, at + 1 if text[at].isspace() else at
 
 
 def _cut(opening: str, rest: str, budget: int) -> int:

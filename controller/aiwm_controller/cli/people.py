@@ -73,6 +73,8 @@ def user_password(
     from aiwm_controller.cli import common
 
     settings = common.take_environment(database, env_file)
+    # Nobody types a password for nothing.
+    common.run(settings, lambda: setup.check_user(settings, email))
     password = common.read_password(password_stdin)
     if password is None:
         raise click.UsageError("no password: this is no terminal; use --password-stdin")

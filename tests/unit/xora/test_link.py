@@ -309,3 +309,18 @@ def test_a_new_secret_is_taken_without_a_restart() -> None:
 
     bench.play(lambda link: bench.applied, change)
     assert [account.secret.value for account in bench.opened] == ["s1", "s2"]
+
+
+def test_the_first_tries_are_not_all_agents_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(Scripted(connects=[GONE, GONE, Unreachable("later", after=5), connection("t1")]))
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        if seconds > 0:
+            pauses.append(seconds)
+        await sleep(0.001)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    bench.play(lambda link: bench.count("beat t1"))
+    assert {0.015, 0.03, 7.5} <= set(pauses)  # half of it more than 0.01, 0.02 and 5
