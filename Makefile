@@ -25,8 +25,8 @@ test: packages setup lint pythons ## all tests and scenarios, on real hosts too 
 	$(PYTHON) -m tests.support.molecule.run
 
 .PHONY: suites
-suites: packages setup ## run the tests of the operator's side on all systems of hosts (half an hour)
-	ALL_SUITES=1 $(PYTHON) -m pytest -n 3 --dist loadfile -m one_suite tests/e2e $(ARGS)
+suites: packages setup ## run on all systems of hosts what the other targets run on one (an hour)
+	ALL_SUITES=1 $(PYTHON) -m pytest -n 3 --dist loadfile -m "one_suite or either_suite" tests/e2e $(ARGS)
 
 .PHONY: molecule
 molecule: packages setup ## run Molecule's scenarios, all but vm (ARGS='default pm2' for those alone)
@@ -59,16 +59,18 @@ lint: setup ## check style, types, the import law, scripts and generated files
 	@tools/lint
 
 .PHONY: crash
-crash: packages setup ## kill agentctl, and the host, at every step of every verb (an hour)
-	CRASH_POINTS=all $(PYTHON) -m pytest -m "long or hosts" tests/e2e/test_crash_on_hosts.py $(ARGS)
+crash: packages setup ## kill agentctl, its host, and toolkit's uploads, at every step or request (an hour)
+	CRASH_POINTS=all $(PYTHON) -m pytest -m "long or hosts or store" tests/e2e/test_crash_on_hosts.py \
+		tests/e2e/test_upload_killed.py tests/e2e/test_signed_upload_killed.py tests/e2e/test_signing_killed.py \
+		$(ARGS)
 
 .PHONY: faults
 faults: packages setup ## eight bad releases in two ways, with real watch windows (an hour)
-	FAULT_SECONDS=60 $(PYTHON) -m pytest -s tests/e2e/test_faults_on_hosts.py $(ARGS)
+	ALL_SUITES=1 FAULT_SECONDS=60 $(PYTHON) -m pytest -s tests/e2e/test_faults_on_hosts.py $(ARGS)
 
 .PHONY: upgrades
 upgrades: packages setup ## 200 upgrades with store and controller failing 30 s at a time (an hour)
-	UPGRADES=200 OUTAGE=30 $(PYTHON) -m pytest -s tests/e2e/test_unsteady_on_hosts.py $(ARGS)
+	ALL_SUITES=1 UPGRADES=200 OUTAGE=30 $(PYTHON) -m pytest -s tests/e2e/test_unsteady_on_hosts.py $(ARGS)
 
 .PHONY: fleet-faults
 fleet-faults: packages setup ## break 50 hosts, their store and their operator in mid-rollout; look for secrets (an hour)

@@ -19,7 +19,7 @@ from toolkit.host.target import Rollout
 from toolkit.install_script import Choices
 from toolkit.order import offering
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 SECRET, OTHER = "s3cret-of-the-first-day", "an0ther-secret-later"
 
 

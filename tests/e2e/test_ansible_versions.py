@@ -98,6 +98,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Released:
 
 @pytest.mark.network
 @pytest.mark.hosts
+@pytest.mark.either_suite
 def test_the_oldest_ansible_plays_it(
     oldest: Path, plain: Released, store: StoreServer, host: Host, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from toolkit.install_script import Choices, render_for
 from toolkit.progress import Silent
 from toolkit.store import DirectoryStore
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 Versions = tuple[Released, Released]
 FILE = "/home/operator/tiny.bundle.tar"
 

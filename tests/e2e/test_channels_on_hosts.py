@@ -13,7 +13,7 @@ from tests.support.published import Project
 from tests.support.releases import SCRIPT, install
 from tests.support.serve import StoreServer
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 
 
 def version_on(host: Host) -> str:

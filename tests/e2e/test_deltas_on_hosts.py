@@ -19,7 +19,7 @@ from toolkit.install_script import Choices, render_for
 from toolkit.progress import Silent
 from toolkit.record import parse_description
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 OLD, NEW = "1.0.0", "1.1.0"
 RELEASES = "/opt/tiny/releases"
 

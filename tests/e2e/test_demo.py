@@ -13,7 +13,7 @@ import pytest
 from tests.support.podman import podman
 from tests.support.releases import TOP
 
-pytestmark = [pytest.mark.hosts, pytest.mark.network]
+pytestmark = [pytest.mark.hosts, pytest.mark.network, pytest.mark.either_suite]
 
 
 def demo(*arguments: str, tmp: Path) -> subprocess.CompletedProcess[str]:

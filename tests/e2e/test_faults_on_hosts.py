@@ -28,7 +28,7 @@ from tests.support.network import HostNetwork
 from tests.support.releases import Released
 from tests.support.serve import StoreServer
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 SECONDS = int(os.environ.get("FAULT_SECONDS", "0"))
 # The process that ends later does so after a third of the window, and then once more.
 TIMING = Timing(SECONDS, min(SECONDS, 30), SECONDS / 3) if SECONDS else Timing()

@@ -9,7 +9,7 @@ import pytest
 from tests.support.fleet import Operator
 from tests.support.hosts import BootHost, Host
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 
 PASSWORD = "correct horse battery staple"
 

@@ -15,7 +15,7 @@ from tests.support.releases import SCRIPT, install
 from tests.support.serve import StoreServer
 from toolkit.host.choice import bucket
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 AGENTCTL = "/opt/tiny/agentctl"
 UNIT = "tiny-follow.service"
 FILES = (

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.forward_proxy import forward_proxy
 from tests.support.hosts import Host
+from tests.support.images import suites
 from tests.support.pairs import Case, all_pairs, pairs_of
 from tests.support.releases import SCRIPT, Released, publish, tiny
 from tests.support.serve import StoreServer
@@ -30,6 +31,7 @@ FACTORS = {
     "way": ("direct", "proxy", "bundle"),
     "umask": ("022", "027", "077"),
     "tool": ("curl", "wget"),
+    "system": suites(),
 }
 CASES = all_pairs(FACTORS)
 PASSWORD = "correct horse"
@@ -209,7 +211,11 @@ def matrix(
     return Matrix(case, host, store, signed, env)
 
 
-@pytest.mark.parametrize("matrix", CASES, indirect=True, ids=lambda case: "-".join(case.values()))
+@pytest.mark.parametrize(
+    ("suite", "matrix"),
+    [pytest.param(case["system"], case, id="-".join(case.values())) for case in CASES],
+    indirect=True,
+)
 def test_install(matrix: Matrix, versions: list[Released], tmp_path: Path) -> None:
     # Behind the proxy the store has a name that the host itself can't look up.
     url = f"http://{BEHIND}" if matrix.case["way"] == "proxy" else matrix.store.url

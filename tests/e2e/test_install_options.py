@@ -17,7 +17,7 @@ from tests.support.signed_store import SignedStore, release
 from toolkit.host.target import Rollout
 from toolkit.install_script import Choices, render_for
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 CA = "/home/operator/ca.pem"
 
 

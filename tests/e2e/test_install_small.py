@@ -12,7 +12,7 @@ from tests.support.hosts import Host
 from tests.support.releases import SCRIPT, Released, install, put_script, tiny
 from tests.support.serve import StoreServer
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 HOSTILE = 'Bob\'s "agent"\n$(touch /tmp/pwned) `touch /tmp/pwned` %h ${HOME} \\ é'
 VALUES = {
     "QUOTED": 'a "b" \\ $HOME %h ${X} $(touch /tmp/pwned) `id`',

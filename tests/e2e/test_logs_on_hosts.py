@@ -11,7 +11,7 @@ from tests.support.hosts import Host
 from tests.support.releases import Released, build_example, install, put_script, tiny
 from tests.support.serve import StoreServer
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 
 
 @pytest.fixture(scope="session")

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from tests.support.hosts import Host
+from tests.support.pairs import in_turn
 from tests.support.releases import SCRIPT, Released, build_echo, install, put_script
 from tests.support.serve import StoreServer
 from toolkit.contract import Verdict
 from toolkit.verify import Options, verify
 
-pytestmark = [pytest.mark.hosts, pytest.mark.network]
+pytestmark = [pytest.mark.hosts, pytest.mark.network, pytest.mark.either_suite]
 OWN = "/home/operator/.local/share/echo"
 # Managers that need root, and those with which the operator alone does it all.
 ROOTED, OWNED = ("systemd", "pm2"), ("systemd-user", "direct")
+MANAGERS = (*ROOTED, *OWNED)
 URL = "http://127.0.0.1:7272/"
 LOGS = """
 import sys
@@ -50,9 +52,9 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Released:
 
 @pytest.fixture(scope="session")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Released:
-    """A good version that is watched for long."""
+    """A good version that is watched for longer than a busy machine takes to cut the power."""
     folder = tmp_path_factory.mktemp("slow")
-    return build_echo(folder / "project", folder / "dist", version="1.1.0")
+    return build_echo(folder / "project", folder / "dist", version="1.1.0", watch=12)
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +118,8 @@ def linger(host: Host) -> None:
 
 
 @pytest.mark.usefixtures("linger")
-@pytest.mark.parametrize("manager", [*ROOTED, *OWNED])
+@pytest.mark.either_suite(said=True)
+@pytest.mark.parametrize(("suite", "manager"), in_turn(MANAGERS, 0), indirect=["suite"])
 def test_the_contract(manager: str, released: Released, host: Host, store: StoreServer) -> None:
     put_script(released, store, host)
     place = Place(host, manager, released.spec)
@@ -145,7 +148,8 @@ def test_the_contract(manager: str, released: Released, host: Host, store: Store
 
 
 @pytest.mark.usefixtures("linger")
-@pytest.mark.parametrize("manager", [*ROOTED, *OWNED])
+@pytest.mark.either_suite(said=True)
+@pytest.mark.parametrize(("suite", "manager"), in_turn(MANAGERS, 1), indirect=["suite"])
 def test_a_bad_version_goes(
     manager: str, released: Released, wrong: Released, host: Host, store: StoreServer
 ) -> None:
@@ -240,7 +244,10 @@ def test_a_user_s_own_systemd_ends_a_trial_without_agentctl(
 
 
 @pytest.mark.usefixtures("linger")
-@pytest.mark.parametrize("manager", [*ROOTED, "systemd-user"])
+@pytest.mark.either_suite(said=True)
+@pytest.mark.parametrize(
+    ("suite", "manager"), in_turn([*ROOTED, "systemd-user"], 0), indirect=["suite"]
+)
 def test_it_comes_back_with_the_host(
     manager: str, released: Released, host: Host, store: StoreServer
 ) -> None:

@@ -20,7 +20,7 @@ from toolkit.install_script import Choices, Presign, render_for
 from toolkit.store_config import S3Config
 from toolkit.stores import presigned
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 SECRET = "t0ken-nobody-may-see"
 HEADER = "/home/operator/header"
 

@@ -1,5 +1,6 @@
 """A signed publication, and the move of a channel, killed before each of their requests in turn.
 
+Those that only ask are left out unless CRASH_POINTS=all: see `cutting_proxy`.
 What a host makes of the store then is asked of two real clients, each with no memory of the store
 and with that of the time before: python-tuf's, and the one that agentctl is made of.
 """
@@ -20,7 +21,7 @@ from tuf.api.metadata import Metadata, Targets
 
 from tests.e2e.test_upload import AGENT, environment
 from tests.e2e.test_upload_killed import copy_all, run, use, written
-from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.support.cutting_proxy import ALL, CuttingProxy, cutting_proxy
 from tests.support.forked import ForkedToolkit, forked_toolkit
 from tests.support.gateway import Gateway, gateway
 from tests.support.tarballs import write_release
@@ -44,6 +45,7 @@ PROMOTE = ("promote", "beacon", "--channel", "stable")
 # The states of the store from which what is killed sets out, each below a prefix of this name.
 RELEASED, UPLOADED = "released", "uploaded"
 MOST_REQUESTS = 150
+FEW_KILLS = 11 if ALL else 5
 
 # The SHA-256 and the channels of each file that the store's metadata names.
 View = Mapping[str, tuple[str, tuple[str, ...]]]
@@ -239,9 +241,9 @@ def test_an_upload_that_is_killed_leaves_the_old_repository_or_the_new(
     new = {**old, **bench.view(NEW)}
     case = Case(("upload", "beacon", "1.1.0"), RELEASED, old, new)
     saw_old, saw_new = kill_before_each_request(bench, case, tmp_path)
-    assert saw_old > 20
+    assert saw_old > (20 if ALL else 8)
     # After the timestamp there are its reading back, and `latest` with its checksum.
-    assert saw_new > 3
+    assert saw_new > (3 if ALL else 1)
 
 
 def test_a_promotion_that_is_killed_leaves_the_channel_where_it_was_or_moved(
@@ -252,5 +254,5 @@ def test_a_promotion_that_is_killed_leaves_the_channel_where_it_was_or_moved(
     saw_old, saw_new = kill_before_each_request(
         bench, Case((*PROMOTE, "1.1.0"), UPLOADED, old, new), tmp_path
     )
-    assert saw_old > 10
+    assert saw_old >= FEW_KILLS
     assert saw_new > 0

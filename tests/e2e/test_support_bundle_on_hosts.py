@@ -14,7 +14,7 @@ from tests.support.planted import ENV, LINES
 from tests.support.releases import Released, install, put_script, tiny
 from tests.support.serve import StoreServer
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 AGENTCTL = "/opt/tiny/agentctl"
 UNIT_SECRETS = {"UNIT_VALUE": "only in the drop-in 1", "UNIT_TOKEN": "short1"}
 

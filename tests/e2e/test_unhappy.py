@@ -11,7 +11,7 @@ from tests.support.releases import SCRIPT, Released, install, put_script, tiny, 
 from tests.support.serve import StoreServer
 from toolkit import engine
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 AGENTCTL = engine.build().name
 
 

@@ -27,7 +27,7 @@ from tests.support.serve import StoreServer
 from toolkit.config import parse_agent
 from toolkit.spec import AgentSpec
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 UPGRADES = int(os.environ.get("UPGRADES", "4"))
 OUTAGE = float(os.environ.get("OUTAGE", "4"))
 TOKEN = "let-this-agent-in"

@@ -14,7 +14,7 @@ from tests.support.published import Project
 from tests.support.releases import SCRIPT, install
 from tests.support.serve import StoreServer
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 OLD, NEW = "1.0.0", "1.1.0"
 AGENTCTL = "/opt/tiny/agentctl"
 

@@ -1,4 +1,7 @@
-"""A publication that is killed before each of its requests in turn, against a real gateway."""
+"""A publication that is killed before each of its requests in turn, against a real gateway.
+
+Those that only ask are left out unless CRASH_POINTS=all: see `cutting_proxy`.
+"""
 
 import hashlib
 import json
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_upload import AGENT, environment
-from tests.support.cutting_proxy import CuttingProxy, Passed, cutting_proxy
+from tests.support.cutting_proxy import ALL, CuttingProxy, Passed, cutting_proxy
 from tests.support.forked import ForkedToolkit, forked_toolkit
 from tests.support.gateway import Gateway, gateway
 from tests.support.tarballs import write_release
@@ -131,7 +134,7 @@ def test_killed_before_any_request_readers_see_a_whole_release_and_the_next_run_
         assert set(sent.values()) <= {1}, f"sent again after a kill at {kill_at}: {sent}"
         see_the_new_release(real_gateway, prefix, new)
     assert code == 0
-    assert kills > 20
+    assert kills > (20 if ALL else 5)
     opened = real_gateway.client().list_multipart_uploads(Bucket="killed").get("Uploads", [])
     assert [one["Key"] for one in opened if "toolkit-probe/" not in one["Key"]] == []
 

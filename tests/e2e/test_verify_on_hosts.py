@@ -11,7 +11,7 @@ from toolkit.errors import HostError
 from toolkit.spec import AgentSpec
 from toolkit.verify import Options, verify
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 
 SPEC = AgentSpec.model_validate(
     {

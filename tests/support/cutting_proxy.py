@@ -1,4 +1,9 @@
-"""An HTTP proxy before a store that kills a client's process in place of its n-th request."""
+"""An HTTP proxy before a store that kills a client's process in place of its n-th request.
+
+What only asks leaves a store as it was, and whoever looks at it then sees what was seen at the
+kill before: so the requests that change something are the ones counted, and the one that follows
+the file with which readers see it. With CRASH_POINTS=all it is each.
+"""
 
 import http.client
 import os
@@ -13,6 +18,8 @@ from urllib.parse import urlsplit
 
 # Between two neighbours only (RFC 9110, section 7.6.1), or answered by this one itself.
 _OWN = {"connection", "keep-alive", "transfer-encoding", "expect"}
+ALL = os.environ.get("CRASH_POINTS") == "all"
+_ASKING = frozenset() if ALL else frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,10 @@ class Passed:
 
 @dataclass
 class CuttingProxy:
-    """What has passed; the process `pid` is killed in place of request number `kill_at`."""
+    """What has passed; the process `pid` is killed in place of counted request number `kill_at`.
+
+    What it asks when it is to be dead already is not answered.
+    """
 
     url: str
     store: str
@@ -43,16 +53,21 @@ class CuttingProxy:
             self.idle.wait_for(lambda: self.under_way == 0, timeout=30)
             self.asked, self.passed, self.kill_at = 0, [], kill_at
 
-    def let_pass(self) -> bool:
+    def let_pass(self, method: str) -> bool:
         """Count a request; kill in its place where it is the one."""
         with self.idle:
-            self.asked += 1
+            counts = method not in _ASKING or self._just_shown()
+            self.asked += counts
             if self.kill_at is not None and self.asked >= self.kill_at:
-                if self.asked == self.kill_at:
+                if counts and self.asked == self.kill_at:
                     os.kill(self.pid, signal.SIGKILL)
                 return False
             self.under_way += 1
             return True
+
+    def _just_shown(self) -> bool:
+        last = self.passed[-1] if self.passed else None
+        return bool(last and last.method == "PUT" and last.path.endswith("/timestamp.json"))
 
     def note(self, passed: Passed | None) -> None:
         with self.idle:
@@ -93,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         proxy: CuttingProxy = self.server.proxy  # type: ignore[attr-defined]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if not proxy.let_pass():
+        if not proxy.let_pass(self.command):
             self.close_connection = True
             return
         passed = None

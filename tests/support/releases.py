@@ -128,11 +128,18 @@ def build_sample(name: str, dist: Path) -> Released:
 
 
 def build_echo(
-    project: Path, dist: Path, *, version: str = "", wrong: bool = False, pm2: bool = True
+    project: Path,
+    dist: Path,
+    *,
+    version: str = "",
+    wrong: bool = False,
+    pm2: bool = True,
+    watch: int = 0,
 ) -> Released:
     """Build the sample agent that runs under every process manager, with Node.js inside.
 
-    One that is `wrong` ends at once. PM2 comes with it, unless the host's is to be found.
+    One that is `wrong` ends at once. PM2 comes with it, unless the host's is to be found. It is on
+    trial for `watch` seconds, where that is not what its release file says.
     """
     shutil.copytree(SAMPLES / "echo", project, dirs_exist_ok=True)
     shutil.copytree(TOP / "release" / "locks", project / "release" / "locks")
@@ -143,6 +150,10 @@ def build_echo(
     if not pm2:
         runtime = spec.runtime.model_copy(update={"pm2": None})
         spec = spec.model_copy(update={"runtime": runtime})
+    if watch:
+        data = spec.model_dump(mode="json")
+        data["health"]["watch"] = watch
+        spec = AgentSpec.model_validate(data)
     if wrong:
         agent = project / "agent" / "agent.js"
         agent.write_text('throw new Error("not today");\n', "utf-8")
