@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import time
 from collections import OrderedDict
@@ -18,6 +19,17 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REMEMBERED = 100_000
+
+
+def caller(address: str) -> str:
+    """Give what counts as one caller: of IPv6, a /64, which is what one customer gets at least."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address  # of a socket that has none
+    if found.version == 4:
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((int(found) >> 64 << 64, 64)))
 
 
 class Limiter:

@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it, where a request's head has a bound in size and in time.
+"""HTTP as uvicorn speaks it, where a request's head has a bound in size, and all of it in time.
 
 Nobody is known yet while a head comes; without these, anybody can fill the memory or hold
 connections for ever.
@@ -12,13 +12,15 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST = 65_536  # bytes of a head, and of what trails a body
-SECONDS = 30.0
+SECONDS = 30.0  # for a head, and for each megabyte of a body
+MEGABYTE = 1 << 20
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Answers 400 to a head that is too large, and leaves one that does not come."""
+    """Answers 400 to a head that is too large, and leaves a request that does not come."""
 
     _in_head = True
+    _in_body = False
     _received = _trailing = 0
     _patience: asyncio.TimerHandle | None = None
 
@@ -34,8 +36,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
+        before = self._received
         self._received += len(data)
         super().data_received(data)
+        if self._in_body and self._received // MEGABYTE != before // MEGABYTE:
+            self._wait_no_more()
+        if self._in_body and self._patience is None:
+            self._wait()
         if not self._in_head or self.transport.is_closing():
             return
         if self._received > LARGEST:
@@ -60,8 +67,15 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Wait no more: the head is there."""
         self._in_head = False
+        self._in_body = True
         self._wait_no_more()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Wait no more: all of it is there."""
+        self._in_body = False
+        self._wait_no_more()
+        super().on_message_complete()
 
     def _wait(self) -> None:
         self._patience = self.loop.call_later(SECONDS, self._leave)
@@ -72,5 +86,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._patience = None
 
     def _leave(self) -> None:
+        if self._in_body and self.flow.read_paused:  # it is us who take no more for now
+            self._wait()
+            return
         if not self.transport.is_closing():
             self.transport.close()

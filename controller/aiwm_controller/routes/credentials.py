@@ -16,6 +16,7 @@ from aiwm_controller.access import AgentId, Editor, Has, Person, refuse_greater_
 from aiwm_controller.agent_rows import agent_of
 from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
 from aiwm_controller.install import Order
+from aiwm_controller.limits import caller
 from aiwm_controller.models import Agent, InstallToken
 from aiwm_controller.sealing import seal, unseal
 from aiwm_controller.state import Note, State, address_of, base_of, state_of, write_note
@@ -143,7 +144,7 @@ async def install_script(
     token: Annotated[str, Query(max_length=200, description="works once")] = "",
 ) -> PlainTextResponse:
     """Give an install script that asks for the secret; with a single-use token, a whole one."""
-    state.connects.take(f"{address_of(request)} script", "install scripts")
+    state.connects.take(f"{caller(address_of(request))} script", "install scripts")
     async with state.database.write() as session:
         agent = await session.scalar(
             select(Agent).where(Agent.id == agent_id, Agent.deleted_at.is_(None))

@@ -14,6 +14,7 @@ from aiwm_controller import agent_settings, shapes, wire
 from aiwm_controller.access import AgentId, Editor, Has, Person, refuse_greater_role
 from aiwm_controller.agent_rows import add_agent, agent_of, check_references
 from aiwm_controller.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
+from aiwm_controller.limits import caller
 from aiwm_controller.listing import Pages, count
 from aiwm_controller.models import Agent, EnrollmentToken
 from aiwm_controller.routes.credentials import SHELL, Issued, fresh, handed_out, issue
@@ -137,7 +138,7 @@ async def _enrolled(
     request: Request, state: State, body: wire.Enroll, *, needs_script: bool = False
 ) -> tuple[Issued, Agent]:
     address = address_of(request)
-    state.refusals.check(f"enroll {address}", "refused enrollment tokens")
+    state.refusals.check(f"enroll {caller(address)}", "refused enrollment tokens")
     async with state.database.read() as session:  # nobody makes us hash without a token
         holds = await session.scalar(select(EnrollmentToken.id).where(*_holds(state, body.token)))
     if holds is None:
@@ -159,7 +160,7 @@ async def _enrolled(
 
 def _refusal(state: State, address: str) -> Unauthorized:
     """Count a token that does not hold, and say so."""
-    state.refusals.take(f"enroll {address}", "refused enrollment tokens")
+    state.refusals.take(f"enroll {caller(address)}", "refused enrollment tokens")
     return Unauthorized(
         "the enrollment token is unknown, revoked, expired or used up",
         hint="get a new one from who runs the controller",

@@ -16,6 +16,7 @@ from aiwm_controller.clock import text_of
 from aiwm_controller.configured import Endpoints
 from aiwm_controller.errors import Fault, NotFound, Unauthorized
 from aiwm_controller.express import beat_of
+from aiwm_controller.limits import caller
 from aiwm_controller.models import Agent, Heartbeat, Presence
 from aiwm_controller.state import Note, State, address_of, base_of, state_of, write_note
 from aiwm_controller.tokens import Bearer
@@ -52,8 +53,8 @@ async def connect(
 ) -> Json:
     """Give an agent that knows its secret a token and its whole configuration."""
     address = address_of(request)
-    state.connects.take(f"{agent_id} {address}", "connections of this agent")
-    state.refusals.check(f"{agent_id} {address}", "refused secrets")
+    state.connects.take(f"{agent_id} {caller(address)}", "connections of this agent")
+    state.refusals.check(f"{agent_id} {caller(address)}", "refused secrets")
     try:
         agent = await _checked(state, agent_id, body.secret)
     except Fault as fault:
@@ -84,7 +85,7 @@ async def _refused(state: State, agent_id: str, address: str, fault: Fault) -> N
     state.meters.connects.labels("refused").inc()
     if not isinstance(fault, Unauthorized):
         return
-    state.refusals.take(f"{agent_id} {address}", "refused secrets")
+    state.refusals.take(f"{agent_id} {caller(address)}", "refused secrets")
     async with state.database.write() as session:
         await session.execute(
             update(Presence)
@@ -245,10 +246,11 @@ async def _may_ask(state: State, agent_id: str, token: str, address: str) -> Non
     key = (agent_id, agent.secret_hash or "", hashlib.sha256(token.encode()).digest())
     if key in state.asked:
         return
-    caller = f"{agent_id} {address} heartbeats"  # a stranger must not lock the agent's host out
-    state.refusals.check(caller, "refused secrets")
+    # A stranger must not lock the agent's host out.
+    asking = f"{agent_id} {caller(address)} heartbeats"
+    state.refusals.check(asking, "refused secrets")
     if not await state.hasher.matches(token, agent.secret_hash):
-        state.refusals.take(caller, "refused secrets")
+        state.refusals.take(asking, "refused secrets")
         raise Unauthorized("the secret is not the agent's", hint="check AIWM_AGENT_SECRET")
     if len(state.asked) > 10_000:
         state.asked.clear()

@@ -13,6 +13,7 @@ from aiwm_controller import configurations, shapes, wire
 from aiwm_controller.access import OWNER, Has, Owner, Person, Viewer
 from aiwm_controller.clock import text_of
 from aiwm_controller.errors import BadRequest, Conflict, NotFound, Unauthorized
+from aiwm_controller.limits import caller
 from aiwm_controller.listing import Pages, count
 from aiwm_controller.models import Configuration, Event, Organization, User
 from aiwm_controller.routes.resources import given, refuse_nulls
@@ -33,7 +34,7 @@ def user_bearer(user: User) -> Bearer:
 
 async def authenticated(request: Request, state: State, body: wire.Login) -> User:
     """Give the user of an email and a password; raises Unauthorized, and TooMany."""
-    address, email = address_of(request), body.email.lower()
+    address, email = caller(address_of(request)), body.email.lower()
     state.logins.take(f"{address} {email}", "logins")
     state.logins.check(address, "logins")
     async with state.database.read() as session:

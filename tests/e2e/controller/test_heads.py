@@ -61,7 +61,9 @@ def test_a_large_head_is_taken(server: Server) -> None:
             assert client.get("/health", timeout=60).status_code == 200
 
 
-def test_a_head_that_does_not_come_is_left(tmp_path: Path) -> None:
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Server]:
+    """Give one that waits for half a second, where it waits for half a minute else."""
     code = (
         "import sys, aiwm_controller.protocol as protocol; protocol.SECONDS = 0.5\n"
         "from aiwm_controller.cli import main; main(sys.argv[1:])"
@@ -72,11 +74,31 @@ def test_a_head_that_does_not_come_is_left(tmp_path: Path) -> None:
         with subprocess.Popen([sys.executable, "-c", code, *arguments]) as process:
             try:
                 _wait_for(server)
-                for sent in (b"", FIRST, FIRST + HEADER):
-                    assert answered(server, sent) == b""
-                assert httpx2.get(f"{server.url}/health", timeout=60).status_code == 200
+                yield server
             finally:
                 process.terminate()
+
+
+def test_a_head_that_does_not_come_is_left(impatient: Server) -> None:
+    for sent in (b"", FIRST, FIRST + HEADER):
+        assert answered(impatient, sent) == b""
+    assert httpx2.get(f"{impatient.url}/health", timeout=60).status_code == 200
+
+
+def test_a_body_that_does_not_come_is_left(impatient: Server) -> None:
+    for head in (b"Content-Length: 50\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n"):
+        assert answered(impatient, FIRST + head) == b""
+    with socket.create_connection((impatient.address, impatient.port), timeout=20) as connection:
+        begin = time.monotonic()
+        try:
+            connection.sendall(FIRST + b"Content-Length: 500\r\n\r\n")
+            while time.monotonic() - begin < 10:
+                connection.sendall(b"{")  # ever more, and ever too little
+                time.sleep(0.1)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert time.monotonic() - begin < 10
+    assert httpx2.get(f"{impatient.url}/health", timeout=60).status_code == 200
 
 
 def _wait_for(server: Server) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiwm_controller.agent_settings import redacted, unredacted
-from aiwm_controller.limits import Guard, Message, Passing, Receive, Scope, Send
+from aiwm_controller.limits import Guard, Message, Passing, Receive, Scope, Send, caller
 
 from tests.support.aiwm import PASSWORD, Caller, Running, controller, sqlite_settings
 
@@ -104,3 +104,32 @@ def test_a_body_in_many_small_parts_takes_no_longer() -> None:
     asyncio.run(guard(scope, receive, send))
     assert sizes == [60_000]
     assert time.monotonic() - begin < 5
+
+
+def test_logins_are_counted_by_what_one_customer_has(tmp_path: Path, made: Path) -> None:
+    shutil.copy(made, tmp_path)
+    wrong = {"email": "owner@example.com", "password": "wrong"}
+    with controller(sqlite_settings(tmp_path, trusted_proxies="testclient")) as running:
+
+        def tried(address: str, number: int) -> int:
+            headers = {"X-Forwarded-For": address}
+            body = {**wrong, "email": f"{number}@example.com"}
+            return running.nobody.status("POST", "/auth/login", body, headers=headers)
+
+        assert [tried(f"2001:db8:1:2::{n}", n) for n in range(1, 12)] == [401] * 10 + [429]
+        assert tried("2001:db8:1:3::1", 1) == 401
+        assert tried("::ffff:192.0.2.1", 1) == 401
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_what_counts_as_one_caller(address: str, counted: str) -> None:
+    assert caller(address) == counted
