@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from sqlalchemy import delete
@@ -31,6 +31,7 @@ from aiwm_controller.clock import Clock, utc_now
 from aiwm_controller.database import Database
 from aiwm_controller.errors import Conflict, Fault, Unavailable
 from aiwm_controller.express import Express
+from aiwm_controller.fleet.visitors import page, wants_page
 from aiwm_controller.install import Installer
 from aiwm_controller.limits import (
     AssumeJson,
@@ -215,7 +216,9 @@ async def sweep(state: State) -> None:
         await session.execute(delete(Event).where(Event.kind.in_(_PASSING), Event.at < now - _KEPT))
 
 
-async def _answered(request: Request, error: Exception) -> JSONResponse:
+async def _answered(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 404 and wants_page(request):
+        return page(request, "nowhere.html", 404)
     fault, details = _fault_of(error)
     body = {
         "statusCode": fault.status,

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import re
 import secrets
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from aiwm_controller.limits import App, Message, Receive, Scope, Send
 
 HEADER = b"x-correlation-id"
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder in which several workers keep their meters
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BEGIN, _NUMBERS = secrets.token_hex(5), itertools.count(secrets.randbits(20))
 
@@ -47,7 +53,7 @@ log: Any = structlog.get_logger()
 
 
 class Meters:
-    """What /metrics shows."""
+    """What /metrics shows; of several workers, `shown` gives the sums."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -73,9 +79,30 @@ class Meters:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
             registry=self.registry,
         )
-        self.agents = Gauge(
-            "aiwm_agents", "Agents by liveness.", ["liveness"], registry=self.registry
-        )
+
+    def shown(self, agents: Mapping[str, int]) -> bytes:
+        """Give all of it in the format of Prometheus, and how many `agents` are how alive."""
+        registry = self.registry
+        if SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        counted = GaugeMetricFamily("aiwm_agents", "Agents by liveness.", labels=["liveness"])
+        for liveness, count in agents.items():
+            counted.add_metric([liveness], count)
+        with_agents = CollectorRegistry()
+        with_agents.register(_Found(counted))
+        return generate_latest(registry) + generate_latest(with_agents)
+
+
+class _Found(Collector):
+    """Gives what the database says, which all workers share by itself."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        """Give it."""
+        yield self._family
 
 
 class Traced:

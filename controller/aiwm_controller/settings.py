@@ -117,7 +117,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         mcp_name=given.get("AIWM_MCP_NAME", default.mcp_name),
         mcp_url=_public(given.get("AIWM_MCP_URL", "")),
         secure_cookies=_switch(given, "AIWM_SECURE_COOKIES", default=True),
-        trusted_proxies=given.get("AIWM_TRUSTED_PROXIES", default.trusted_proxies),
+        trusted_proxies=_proxies(given.get("AIWM_TRUSTED_PROXIES", default.trusted_proxies)),
         host=given.get("AIWM_HOST", default.host),
         log_level=_log_level(given.get("AIWM_LOG_LEVEL", default.log_level)),
         **numbers,
@@ -174,6 +174,17 @@ def _networks(text: str) -> tuple[Network, ...]:
         raise SetupError(
             f"AIWM_PRIVATE_ENDPOINTS: {error}", hint="such as 10.0.0.0/8,127.0.0.1"
         ) from error
+
+
+def _proxies(text: str) -> str:
+    """Check what is trusted: of anything else than an address, nobody would ever be."""
+    try:
+        networks(() if text.strip() == "*" else text.split(","))
+    except ValueError as error:
+        raise SetupError(
+            f"AIWM_TRUSTED_PROXIES: {error}", hint="such as 127.0.0.1,10.0.0.0/8, or * for all"
+        ) from error
+    return text
 
 
 def _public(text: str) -> str:

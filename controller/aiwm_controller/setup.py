@@ -129,6 +129,12 @@ def _not_one(wanted: str | None, found: list[Organization]) -> NotFound:
     return NotFound("there is no organization yet", hint="run `aiwm-controller init`")
 
 
+async def check_user(settings: Settings, email: str) -> None:
+    """Raise NotFound where there is no such user."""
+    async with _writing(settings) as session:
+        await _known(session, email)
+
+
 async def set_password(settings: Settings, email: str, password: str) -> None:
     """Set a password and end all tokens of the user."""
     hashed = await _hashed(password)

@@ -19,7 +19,7 @@ from toolkit.contract import Verdict
 from toolkit.demo.alone import alone
 from toolkit.demo.steps import AUTO, CONTAINER, FOLDER, Page, Show, Shown, Teller, Wishes
 from toolkit.demo.with_controller import has_controller, with_controller
-from toolkit.errors import ContractError
+from toolkit.errors import ContractError, UsageError
 from toolkit.interruption import all_as_ctrl_c
 
 
@@ -58,6 +58,8 @@ def demo(agent: str, on: str, image: str | None, keep: bool, project: Path) -> N
       toolkit demo --on folder
       toolkit demo --agent glances
     """
+    if image is not None and on == FOLDER:
+        raise UsageError("--image is for a container", hint="leave it or --on folder out")
     spec = load_agent(agent, project)
     steps = iter(range(1, 100))
     all_as_ctrl_c()

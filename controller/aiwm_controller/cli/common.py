@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -101,10 +102,16 @@ def take_environment(
 def _variables(file: Path) -> dict[str, str]:
     """Read a file of variables; raises SetupError, and shows none of it: secrets are in it."""
     try:
+        mode = file.stat().st_mode
         text = file.read_text("utf-8")
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise SetupError(f"{file} can't be read: {why}") from error
+    if stat.S_ISREG(mode) and mode & 0o007:
+        raise SetupError(
+            f"others on this machine can read {file}, which is for secrets",
+            hint=f"chmod o= {file}",
+        )
     line = install.unread_line(text)
     if line or "\0" in text:
         raise SetupError(

@@ -66,6 +66,7 @@ def user_password(
       aiwm-controller user password --email ann@example.com
     """
     settings = take_environment(database, env_file)
+    run(settings, lambda: setup.check_user(settings, email))  # nobody types a password for nothing
     password = read_password(password_stdin)
     if password is None:
         raise click.UsageError("no password: this is no terminal; use --password-stdin")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import uvicorn
@@ -69,6 +74,9 @@ def serve(
                 claims.check_socket(uds)
         where = uds or f"http://{_bracketed(settings.host)}:{port}{settings.path_prefix}/"
         logs.log.info("serving", address=where, version=__version__)
+        if workers > 1:
+            held.enter_context(_shared_meters())
+        held.enter_context(_ended())
         uvicorn.run(
             "aiwm_controller.app:from_the_environment",
             factory=True,
@@ -85,6 +93,30 @@ def serve(
             proxy_headers=False,  # the application does that, where it is needed
             timeout_graceful_shutdown=10,
         )
+
+
+@contextmanager
+def _ended() -> Iterator[None]:
+    """Say that it has ended; SIGTERM, which uvicorn sends again once it is done, is a good end."""
+
+    def leave(number: int, frame: object) -> None:
+        del number, frame
+        sys.exit(0)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        logs.log.info("stopped")
+
+
+@contextmanager
+def _shared_meters() -> Iterator[None]:
+    """Let workers keep their meters in files, so that /metrics of any shows those of all."""
+    with TemporaryDirectory(prefix="aiwm-meters-") as folder:
+        os.environ[logs.SHARED] = folder  # the workers read it as they load prometheus_client
+        yield
 
 
 def _bracketed(host: str) -> str:

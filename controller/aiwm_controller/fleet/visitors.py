@@ -72,6 +72,12 @@ def same_origin(request: Request) -> None:
         raise Forbidden("this form was sent from another site")
 
 
+def wants_page(request: Request) -> bool:
+    """Say whether a person's browser asks, and no program."""
+    accepted = request.headers.get("accept", "").lower()
+    return request.method == "GET" and "text/html" in accepted.split(",")[0]
+
+
 def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Give a page that no other site can frame, and that runs our own script alone."""
     prefix = state_of(request).settings.path_prefix

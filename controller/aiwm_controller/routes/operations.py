@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import func, select
 
 from aiwm_controller import __version__
@@ -40,8 +40,5 @@ async def metrics(state: Has) -> PlainTextResponse:
     )
     async with state.database.read() as session:
         counts = {row[0]: row[1] for row in await session.execute(query)}
-    for alive in ORDER:
-        state.meters.agents.labels(alive).set(counts.get(alive, 0))
-    return PlainTextResponse(
-        generate_latest(state.meters.registry).decode(), media_type=CONTENT_TYPE_LATEST
-    )
+    agents: dict[str, int] = {alive: counts.get(alive, 0) for alive in ORDER}
+    return PlainTextResponse(state.meters.shown(agents).decode(), media_type=CONTENT_TYPE_LATEST)

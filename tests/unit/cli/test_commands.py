@@ -98,3 +98,9 @@ def test_a_script_with_settings_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_the_schema_is_json() -> None:
     assert json.loads(CliRunner().invoke(main, ["schema"]).output)["title"] == "AgentSpec"
+
+
+def test_a_demonstration_in_a_folder_takes_no_image() -> None:
+    done = CliRunner().invoke(main, ["demo", "--on", "folder", "--image", "x"])
+    assert done.exit_code == 2
+    assert "--image is for a container" in done.output

@@ -133,3 +133,14 @@ def test_logins_are_counted_by_what_one_customer_has(tmp_path: Path, made: Path)
 )
 def test_what_counts_as_one_caller(address: str, counted: str) -> None:
     assert caller(address) == counted
+
+
+def test_a_mistyped_address_gives_a_page_to_people(running: Running) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    shown = running.nobody("GET", "/fleeet", headers=browser)
+    assert (shown.status_code, shown.headers["content-type"][:9]) == (404, "text/html")
+    assert "There is no such page" in shown.text
+    assert "Content-Security-Policy" in shown.headers
+    for headers in ({"Accept": "application/json, text/html"}, {"Accept": "*/*"}):
+        told = running.nobody("GET", "/fleeet", headers=headers)
+        assert (told.status_code, told.json()["statusCode"]) == (404, 404)

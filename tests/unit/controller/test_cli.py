@@ -161,6 +161,8 @@ WRONG_FILES = [
     (b"AIWM_RELEASES=/proc/nowhere\n", "no folder"),
     (b"AIWM_PUBLIC_URL=http://[::1\n", "no http or https address"),
     (b"AIWM_PUBLIC_URL=http://host:port\n", "no http or https address"),
+    (b"AIWM_TRUSTED_PROXIES=127.0.0.1,myproxy\n", "AIWM_TRUSTED_PROXIES: 'myproxy'"),
+    (b"AIWM_TRUSTED_PROXIES=10.0.0.1/8\n", "AIWM_TRUSTED_PROXIES: 10.0.0.1/8"),
     (b"AIWM_PATH_PREFIX='a b'\n", "can't be a path prefix"),
 ]
 
@@ -169,6 +171,7 @@ WRONG_FILES = [
 def test_a_wrong_file_of_variables(text: bytes, said: str, tmp_path: Path) -> None:
     init()
     (tmp_path / "a.env").write_bytes(text)
+    (tmp_path / "a.env").chmod(0o600)
     found = refused("serve", "--port", "0", "--env-file", "a.env")
     assert said in found
     assert "secret" not in found
@@ -177,6 +180,7 @@ def test_a_wrong_file_of_variables(text: bytes, said: str, tmp_path: Path) -> No
 def test_options_go_before_the_file(tmp_path: Path) -> None:
     init()
     (tmp_path / "a.env").write_text("AIWM_PATH_PREFIX='not one'\nAIWM_LOG_LEVEL=loud\n")
+    (tmp_path / "a.env").chmod(0o640)
     words = ("serve", "--env-file", "a.env", "--log-level", "info")
     assert "'not one'" in refused(*words)
     assert "'or this'" in refused(*words, "--path-prefix", "or this")
@@ -209,3 +213,21 @@ def test_a_socket_that_is_in_use(tmp_path: Path) -> None:
         with pytest.raises(SetupError, match="another process listens"):
             claims.check_socket(path)
     claims.check_socket(path)
+
+
+def test_a_file_of_variables_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    init()
+    file = tmp_path / "a.env"
+    file.write_text("AIWM_LOG_LEVEL=info\n")
+    file.chmod(0o644)
+    assert "chmod o= a.env" in refused("seed", "--env-file", "a.env")
+    file.chmod(0o640)
+    assert run("seed", "--env-file", "a.env").exit_code == 0
+    assert run("seed", "--env-file", "/dev/null").exit_code == 0
+
+
+def test_who_is_not_known_is_asked_for_no_password() -> None:
+    init()
+    said = refused("user", "password", "--email", "other@example.com")
+    assert "there is no user other@example.com" in said
+    assert "no password" in refused("user", "password", "--email", "you@example.com", code=2)

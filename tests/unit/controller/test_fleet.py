@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,3 +109,12 @@ def test_names_are_escaped(running: Running) -> None:
 def test_ago(running: Running, time: dict[str, float], said: str) -> None:
     now = running.watch.now
     assert ago(now - timedelta(**time), now) == said
+
+
+def test_times_say_their_zone(running: Running) -> None:
+    agent, caller = running.connected()
+    caller.ok("POST", f"/agents/{agent['id']}/heartbeat", {"status": "online"})
+    shown = get(running, f"/fleet/agents/{agent['id']}", session(running))
+    times = re.findall(r"<time [^>]*>([^<]*)</time>", shown)
+    assert len(times) >= 2
+    assert all(re.fullmatch(r"[0-9-]{10} [0-9:]{8} UTC", each) for each in times)
