@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Json = dict[str, Any]
@@ -68,6 +68,14 @@ def nested(settings: Mapping[str, Any]) -> Json:
 def both(settings: Mapping[str, Any]) -> Json:
     """Give settings under flat and nested names."""
     return {**nested(settings), **settings}
+
+
+# How settings can be named to agents: AIWM_SETTINGS_NAMES.
+NAMES: Mapping[str, Callable[[Mapping[str, Any]], Json]] = {
+    "both": both,
+    "flat": dict,
+    "nested": nested,
+}
 
 
 def redacted(value: Any) -> Any:

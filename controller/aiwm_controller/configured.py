@@ -25,12 +25,16 @@ class Configured:
 
 
 @dataclass(frozen=True)
-class Endpoints:
-    """Where this controller, and the tools that go with it, are reached."""
+class Answering:
+    """How agents are answered: where this controller and its tools are, and how settings are named.
+
+    `names` is one of `agent_settings.NAMES`.
+    """
 
     base: str
     mcp_name: str
     mcp_url: str
+    names: str
 
     def mcp_servers(self, bearer: str) -> Json:
         """Give the MCP servers in the form of the Claude Code SDK."""
@@ -66,7 +70,7 @@ async def _found(session: AsyncSession, model: Any, agent: Agent, ids: list[Any]
     return sorted(await session.scalars(query), key=lambda row: wanted.index(row.id))
 
 
-def current(found: Configured, endpoints: Endpoints, token: str, seconds: int, bearer: str) -> Json:
+def current(found: Configured, how: Answering, token: str, seconds: int, bearer: str) -> Json:
     """Give the deployment plan's body with what the integration guide adds."""
     agent = found.agent
     instruction = shapes.instruction_of(agent, found.instruction)
@@ -77,16 +81,16 @@ def current(found: Configured, endpoints: Endpoints, token: str, seconds: int, b
         "refreshToken": None,
         "refreshExpiresIn": 0,
         "tokenType": "bearer",
-        "mcpServers": endpoints.mcp_servers(bearer),
+        "mcpServers": how.mcp_servers(bearer),
         "instruction": instruction,
         "instructionText": shapes.instruction_text(instruction),
         "tools": [shapes.tool_for_agent(tool) for tool in found.tools],
         "agent": {"id": agent.id, "name": agent.name, "orgId": agent.org_id},
-        "settings": agent_settings.both(agent.settings),
+        "settings": agent_settings.NAMES[how.names](agent.settings),
         "configVersion": agent.config_version,
     }
     if found.deployment is not None:
-        body["deployment"] = shapes.deployment_for_agent(found.deployment, endpoints.base)
+        body["deployment"] = shapes.deployment_for_agent(found.deployment, how.base)
     return body
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from aiwm_controller.agent_settings import NAMES
 from aiwm_controller.errors import SetupError
 from aiwm_controller.levels import LOG_LEVELS
 from aiwm_controller.networks import Network, networks
@@ -36,6 +37,7 @@ class Settings:
     migrate: bool = False
     mcp_name: str = "cbm-tools"
     mcp_url: str = ""
+    settings_names: str = "both"
     online_within: int = 90
     late_within: int = 300
     next_heartbeat: int = 60
@@ -116,10 +118,11 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         migrate=_switch(given, "AIWM_MIGRATE", default=False),
         mcp_name=given.get("AIWM_MCP_NAME", default.mcp_name),
         mcp_url=_public(given.get("AIWM_MCP_URL", "")),
+        settings_names=_chosen(given, "AIWM_SETTINGS_NAMES", NAMES, default.settings_names),
         secure_cookies=_switch(given, "AIWM_SECURE_COOKIES", default=True),
         trusted_proxies=_proxies(given.get("AIWM_TRUSTED_PROXIES", default.trusted_proxies)),
         host=given.get("AIWM_HOST", default.host),
-        log_level=_log_level(given.get("AIWM_LOG_LEVEL", default.log_level)),
+        log_level=_chosen(given, "AIWM_LOG_LEVEL", LOG_LEVELS, default.log_level),
         **numbers,
     )
 
@@ -155,10 +158,11 @@ def _folder(given: Mapping[str, str], name: str) -> Path | None:
     return folder
 
 
-def _log_level(text: str) -> str:
-    if text.lower() not in LOG_LEVELS:
-        raise SetupError(f"AIWM_LOG_LEVEL is {text!r}", hint=f"give {', '.join(LOG_LEVELS)}")
-    return text.lower()
+def _chosen(given: Mapping[str, str], name: str, choices: Collection[str], default: str) -> str:
+    text = given.get(name, default).lower()
+    if text not in choices:
+        raise SetupError(f"{name} is {given[name]!r}", hint=f"give {', '.join(choices)}")
+    return text
 
 
 def _secret(name: str, text: str) -> str:

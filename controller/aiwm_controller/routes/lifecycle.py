@@ -13,7 +13,7 @@ from aiwm_controller import agent_settings, configured, wire
 from aiwm_controller.access import AgentId, CallingAgent, Credentials, Has, person_of, token_of
 from aiwm_controller.agent_rows import agent_of, live_agent, still
 from aiwm_controller.clock import text_of
-from aiwm_controller.configured import Endpoints
+from aiwm_controller.configured import Answering
 from aiwm_controller.errors import Fault, NotFound, Unauthorized
 from aiwm_controller.express import beat_of
 from aiwm_controller.limits import caller
@@ -27,10 +27,10 @@ Json = dict[str, Any]
 Shape = Annotated[Literal["current", "legacy"], Query(description="legacy: the guide's own body")]
 
 
-def endpoints_of(request: Request) -> Endpoints:
-    """Give the addresses that agents are told."""
+def answering(request: Request) -> Answering:
+    """Give the addresses that agents are told, and the names of settings."""
     settings = state_of(request).settings
-    return Endpoints(base_of(request), settings.mcp_name, settings.mcp_url)
+    return Answering(base_of(request), settings.mcp_name, settings.mcp_url, settings.settings_names)
 
 
 def bearer_of(agent: Agent) -> Bearer:
@@ -68,7 +68,7 @@ async def connect(
     token = state.tokens.issue(bearer_of(agent), now=state.clock(), seconds=seconds)
     if shape == "legacy":
         return configured.legacy(found, token)
-    return configured.current(found, endpoints_of(request), token, seconds, token)
+    return configured.current(found, answering(request), token, seconds, token)
 
 
 async def _checked(state: State, agent_id: str, secret: str) -> Agent:
@@ -200,7 +200,7 @@ async def config(
     if shape == "legacy":
         return configured.legacy(found, "")
     shown = token if bearer.kind == "agent" else "<the agent's token>"
-    return configured.current(found, endpoints_of(request), "", 0, shown)
+    return configured.current(found, answering(request), "", 0, shown)
 
 
 async def _agent_for(session: AsyncSession, state: State, bearer: Bearer, agent_id: str) -> Agent:

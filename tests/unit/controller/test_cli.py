@@ -158,6 +158,7 @@ WRONG_FILES = [
     (b"AIWM_MIGRATE=perhaps\n", "AIWM_MIGRATE is 'perhaps'"),
     (b"AIWM_SECURE_COOKIES=no\n", "give true or false"),
     (b"AIWM_LOG_LEVEL=loud\n", "debug, info, warning"),
+    (b"AIWM_SETTINGS_NAMES=round\n", "both, flat, nested"),
     (b"AIWM_RELEASES=/proc/nowhere\n", "no folder"),
     (b"AIWM_PUBLIC_URL=http://[::1\n", "no http or https address"),
     (b"AIWM_PUBLIC_URL=http://host:port\n", "no http or https address"),

@@ -363,6 +363,23 @@ def test_refused_secrets_are_limited_and_noted(running: Running) -> None:
     assert found["failedConnects"] == 0, "since the last connection"
 
 
+@pytest.mark.parametrize(
+    ("names", "given"),
+    [
+        ("flat", {"discord_token": "d", "own": 1}),
+        ("nested", {"discord": {"token": "d"}, "own": 1}),
+        ("both", {"discord_token": "d", "discord": {"token": "d"}, "own": 1}),
+    ],
+)
+def test_settings_are_named_as_the_controller_is_told(
+    names: str, given: object, tmp_path: Path, made: Path
+) -> None:
+    shutil.copy(made, tmp_path)
+    with controller(sqlite_settings(tmp_path, settings_names=names)) as running:
+        agent, caller = running.connected(settings={"discord": {"token": "d"}, "own": 1})
+        assert caller.ok("GET", f"/agents/{agent['id']}/config")["settings"] == given
+
+
 def test_connections_are_limited_and_others_are_not_held_up(tmp_path: Path, made: Path) -> None:
     shutil.copy(made, tmp_path)
     with controller(sqlite_settings(tmp_path, connects_a_minute=3)) as few:
