@@ -60,7 +60,7 @@ lint: setup ## check style, types, the import law, scripts and generated files
 
 .PHONY: crash
 crash: packages setup ## kill agentctl, its host, and toolkit's uploads, at every step or request (an hour)
-	CRASH_POINTS=all $(PYTHON) -m pytest -m "long or hosts or store" tests/e2e/test_crash_on_hosts.py \
+	CRASH_POINTS=all ALL_SUITES=1 $(PYTHON) -m pytest -m "long or hosts or store" tests/e2e/test_crash_on_hosts.py \
 		tests/e2e/test_upload_killed.py tests/e2e/test_signed_upload_killed.py tests/e2e/test_signing_killed.py \
 		$(ARGS)
 

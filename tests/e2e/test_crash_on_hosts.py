@@ -1,7 +1,8 @@
 """agentctl, or the whole host, is killed before and after each step; no host is left broken.
 
-By default the steps of an upgrade only, and for the whole host only those that matter most; with
-CRASH_POINTS=all every step of each verb, which takes the better part of an hour.
+By default between the steps of an upgrade only, and for the whole host only at those that matter
+most; with CRASH_POINTS=all before and after every step of each verb, which takes the better part of
+an hour.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.support.hosts import BootHost, Host
 from tests.support.reachable import Reachable
 from tests.support.releases import Released, tiny
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 OLD, NEW = "1.0.0", "1.1.0"
 HOME = "/opt/tiny"
 ALL = os.environ.get("CRASH_POINTS") == "all"
@@ -59,11 +60,12 @@ class Bench:
         """Give where to crash; doing so runs the verb to its end once."""
         names = list(dict.fromkeys(self.driven.steps(verb)))
         assert len(names) > 3
-        for name in names:
-            if ALL or not self.whole_host:
-                yield from (f"before:{name}", f"after:{name}")
-            elif name in FEW:
-                yield f"after:{name}"
+        if ALL:
+            yield from (f"{when}:{name}" for name in names for when in ("before", "after"))
+        elif self.whole_host:
+            yield from (f"after:{name}" for name in FEW)
+        else:  # after a step is before the next one
+            yield from (f"before:{names[0]}", *(f"after:{name}" for name in names))
 
     def running(self) -> str | None:
         """Give the version that answers from the folder that `current` names, if that is whole."""

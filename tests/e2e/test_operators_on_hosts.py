@@ -15,7 +15,7 @@ from tests.support.driven import Driven
 from tests.support.hosts import Host
 from tests.support.releases import Released, tiny
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.either_suite]
 OLD, NEW = "1.0.0", "1.1.0"
 AGENTCTL = "/opt/tiny/agentctl"
 # Told to end, it does so with an error, as programs in Java do; or takes its time. systemd tells
