@@ -12,6 +12,9 @@ from xora_agent.secret import Secret
 
 from tests.support.platforms.heard import Heard
 
+# What takes more seconds waits for something that never comes.
+HANGS = 20.0
+
 
 class _StandIn(Protocol):
     def run(self) -> AbstractAsyncContextManager[str]:

@@ -14,7 +14,7 @@ from xora_agent.secret import Secret
 
 from tests.support.platforms.discord import BOT, CHANNEL, OTHER, THREAD, TOKEN, DiscordApi, person
 from tests.support.platforms.heard import Heard
-from tests.support.platforms.running import Platforms, run
+from tests.support.platforms.running import HANGS, Platforms, run
 from tests.support.platforms.served import until
 
 pytestmark = [
@@ -294,17 +294,14 @@ async def test_stop_is_quick_even_when_discord_hangs(running: Running) -> None:
     platform = await running.start(Heard("never arrives"))
     await running.api.write("hello")
     await until(lambda: running.api.asked("messages"))
-    began = time.monotonic()
-    await platform.stop()
-    await platform.stop()
-    assert time.monotonic() - began < 2
+    async with asyncio.timeout(HANGS):
+        await platform.stop()
+        await platform.stop()
 
 
 async def test_stop_says_goodbye(running: Running) -> None:
     platform = await running.start(Heard())
-    began = time.monotonic()
     await platform.stop()
-    assert time.monotonic() - began < 0.5
     (session,) = running.api.sessions.values()
     await until(lambda: session.socket is not None and session.socket.close_code == 1000)
 
