@@ -93,7 +93,10 @@ def test_three_tries_more_then_local_files(answers: Answers, tmp_path: Path) -> 
         agent.until(lambda: agent.health()[0] == 200, "healthy on local files")
         at = [each.at for each in answers.asked]
         waits = [after - before for before, after in itertools.pairwise(at)]
-        assert [round(wait, 1) for wait in waits] == pytest.approx([0.2, 0.4, 0.8], abs=0.15)
+        # Half as long to half as long again, so that agents don't all come at once; and some more
+        # where the machine is busy.
+        for wait, meant in zip(waits, (0.2, 0.4, 0.8), strict=True):
+            assert meant * 0.5 - 0.01 <= wait < meant * 1.5 + 2
         assert agent.end() == 0
 
 

@@ -5,16 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.support.aiwm import Running, controller, prepare, sqlite_settings
-
-
-@pytest.fixture(autouse=True)
-def unconfigured() -> Iterator[None]:
-    """Take back what a command said of logs: it holds for the process, and other tests' too."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
