@@ -20,7 +20,7 @@ from tests.support.beating import build_beating
 from tests.support.local_agent import publish_local
 from tests.support.releases import Released
 from tests.support.served import Server, command, serving
-from toolkit import engine
+from toolkit import engine, ledger
 
 Json = dict[str, Any]
 NAMES = ("h0", "h1", "h2")
@@ -106,6 +106,13 @@ class Hosts:
         done = self.run("--json", *words, code=code)
         self.said = done.stderr
         return {row["host"]: row for row in json.loads(done.stdout)}
+
+    def resumed(self) -> subprocess.CompletedProcess[str]:
+        """Have the last rollout taken up by its name, as rollouts of other verbs can be."""
+        folder = self.folder / "ledger"
+        words = ["fleet", "resume", ledger.rollouts(folder)[-1], "--ledger", str(folder)]
+        argv = [sys.executable, "-m", "toolkit", *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=180)
 
     def env(self, name: str) -> str:
         return (self.home(name) / ".env").read_text("utf-8")
@@ -205,6 +212,11 @@ def test_where_it_stops_the_others_keep_their_credentials(
     (hosts.folder / "store" / releases["1.1.0"].artifact.tarball).unlink()
     stopped = hosts.rows("--rotate", code=16)
     assert [stopped[name]["credential"] for name in ("h1", "h2")] == ["", ""]
+    resumed = hosts.resumed()
+    assert (resumed.returncode, "run the same `toolkit enroll` again" in resumed.stderr) == (
+        17,
+        True,
+    )
     hosts.offer(releases["1.0.0"])
     rest = hosts.rows("--limit", "h1,h2")
     assert {row["credential"] for row in rest.values()} == {"kept"}

@@ -140,6 +140,7 @@ def begin(
     crew = crew_of(request, hosts, arrive)
     refuse_overlap(desk.folder, request.name, plan)
     how = {key: value for key, value in asdict(request).items() if key not in ("name", "verb")}
+    how["arrives"] = arrive is not None
     rollout = _id(request.name, desk.clock(), desk.folder)
     planned = Planned(rollout, request.name, request.verb, request.target(), plan, how)
     with closing(crew), ledger.create(desk.folder, planned, desk.clock) as held:
@@ -153,13 +154,20 @@ def resume(
     """Take a rollout up again, in the words in which it was begun, and hold it.
 
     With `again`, hosts on which the version failed try it once more. Raises NotFoundError where
-    there is none of that id or a host is gone, LedgerError where another process drives it.
+    there is none of that id or a host is gone, LedgerError where another process drives it or
+    where it enrolls hosts.
     """
     with ledger.hold(desk.folder, rollout, desk.clock) as held:
         events = [entry.event for entry in ledger.read(desk.folder, rollout)]
         planned, state = events[0], fold(events)
         if not isinstance(planned, Planned):
             raise LedgerError(f"the ledger of {rollout} is damaged")
+        if planned.how.get("arrives"):
+            raise LedgerError(
+                f"the rollout {rollout} enrolls its hosts, and can't be taken up again by its name",
+                why="agents and credentials are made as each host is visited, and never kept here",
+                hint="run the same `toolkit enroll` again: hosts that are enrolled stay so",
+            )
         request = _again(Request.parse(planned)) if again else Request.parse(planned)
         hosts = _those_of(state.plan, request.where.hosts(password))
         refuse_overlap(desk.folder, request.name, state.plan, but=rollout)
