@@ -28,7 +28,7 @@ from aiwm_controller import database as databases
 from aiwm_controller.beat_stores import store_of
 from aiwm_controller.beats import BeatWriter
 from aiwm_controller.clock import Clock, utc_now
-from aiwm_controller.database import Database
+from aiwm_controller.database import Database, is_duplicate
 from aiwm_controller.errors import Conflict, Fault, Unavailable
 from aiwm_controller.express import Express
 from aiwm_controller.fleet.visitors import page, wants_page
@@ -243,7 +243,7 @@ def _fault_of(error: Exception) -> tuple[Fault, list[dict[str, Any]]]:
         fault = Fault(str(error.detail), headers=dict(error.headers or {}))
         fault.status = error.status_code
         return fault, []
-    if isinstance(error, IntegrityError):
+    if isinstance(error, IntegrityError) and is_duplicate(error):
         return Conflict("another request made the same just now", hint="see what it made"), []
     log.error("the database does not answer", fault=repr(error)[:500])
     return Unavailable("the database does not answer"), []

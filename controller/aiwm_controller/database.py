@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from aiwm_controller.errors import SetupError
@@ -100,6 +101,13 @@ class Database:
                 f"the database has the schema {found or 'of nothing'}, and {head} is needed",
                 hint="run `aiwm-controller init` for a new database, `migrate` for an older one",
             )
+
+
+def is_duplicate(error: IntegrityError) -> bool:
+    """Say whether a row was refused since another one has what must be unique."""
+    name = getattr(error.orig, "sqlite_errorname", "")
+    state = getattr(error.orig, "sqlstate", "")  # 23505 is PostgreSQL's unique_violation
+    return name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY") or state == "23505"
 
 
 def _left(context: ExceptionContext) -> None:

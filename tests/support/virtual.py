@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from tests.support.hosts import HostFailed
 from tests.support.machine_disk import Disk
 from tests.support.podman import CommandFailed, run_as_root
 
@@ -60,8 +61,12 @@ class Way(Protocol):
 
 
 def way(disk: Disk) -> Way:
-    """Give the fastest way there is here. Raises CommandFailed where there is no network for it."""
-    return Qemu() if _kvm_works(disk.kernel) else UserMode()
+    """Give the fastest way there is here. Raises HostFailed where there is none for this user."""
+    if _kvm_works(disk.kernel):
+        return Qemu()
+    if os.geteuid() != 0:
+        raise HostFailed("KVM does not work here, and only root runs machines without: use sudo")
+    return UserMode()
 
 
 class Qemu:
@@ -94,7 +99,7 @@ class Qemu:
 
 
 class UserMode:
-    """User-mode Linux, on a network device of its own, which root makes."""
+    """User-mode Linux, on a network device of its own; root alone can make that."""
 
     name = "uml"
     port = 22
@@ -147,10 +152,10 @@ def _kvm_works(kernel: Path) -> bool:
 
 
 def _new_device() -> tuple[int, str]:
-    """Make a network device that this user may use; gives its number and its name."""
+    """Make a network device; gives its number and its name."""
     for number in range(_DEVICES):
         name = f"toolkit-vm{number}"
-        add = ["ip", "tuntap", "add", "dev", name, "mode", "tap", "user", str(os.getuid())]
+        add = ["ip", "tuntap", "add", "dev", name, "mode", "tap"]
         if not Path("/sys/class/net", name).exists():
             try:
                 run_as_root(add)

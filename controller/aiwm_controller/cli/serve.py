@@ -52,8 +52,6 @@ def serve(
     Example:
       aiwm-controller serve --port 3305 --database sqlite:////var/lib/aiwm/controller.db
     """
-    import uvicorn
-
     from aiwm_controller import claims, logs, setup
     from aiwm_controller.cli import common
 
@@ -81,22 +79,29 @@ def serve(
         if workers > 1:
             held.enter_context(_shared_meters())
         held.enter_context(_ended())
-        uvicorn.run(
-            "aiwm_controller.app:from_the_environment",
-            factory=True,
-            host=settings.host,
-            port=port,
-            uds=uds,
-            workers=workers,
-            loop="uvloop",
-            http="aiwm_controller.protocol:BoundedHttp",
-            ws="none",
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,  # the application does that, where it is needed
-            timeout_graceful_shutdown=10,
-        )
+        _listen(settings.host, port, uds, workers)
+
+
+def _listen(host: str, port: int, uds: str | None, workers: int) -> None:
+    """Serve until told to end; each worker reads its settings from the environment."""
+    import uvicorn
+
+    uvicorn.run(
+        "aiwm_controller.app:from_the_environment",
+        factory=True,
+        host=host,
+        port=port,
+        uds=uds,
+        workers=workers,
+        loop="uvloop",
+        http="aiwm_controller.protocol:BoundedHttp",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,  # the application does that, where it is needed
+        timeout_graceful_shutdown=10,
+    )
 
 
 @contextmanager

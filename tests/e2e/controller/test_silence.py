@@ -38,7 +38,7 @@ def test_a_silent_database_is_left_and_taken_up_again(monkeypatch: pytest.Monkey
 def _answered(caller: Caller, method: str, path: str, body: Json | None = None) -> int:
     begin = time.monotonic()
     status = caller.status(method, path, body)
-    assert time.monotonic() - begin < 10, f"{method} {path} took too long"
+    assert time.monotonic() - begin < 60, f"{method} {path} waited for what never comes"
     return status
 
 

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiwm_controller import database, setup
 from aiwm_controller.models import Base
 from alembic import command
@@ -13,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError
 
 from tests.support.aiwm import sqlite_settings
 
@@ -55,3 +57,16 @@ def test_an_older_database_keeps_what_it_has(tmp_path: Path) -> None:
         assert connection.execute(text("SELECT name, sealed_key FROM deployments")).all() == [
             ("D", None)
         ]
+
+
+@pytest.mark.parametrize(
+    ("row", "duplicate"), [("(1, 'one')", True), ("(2, 'one')", True), ("(2, NULL)", False)]
+)
+def test_only_what_must_be_unique_is_a_duplicate(row: str, duplicate: bool) -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY, name UNIQUE NOT NULL)"))
+        connection.execute(text("INSERT INTO t VALUES (1, 'one')"))
+    with pytest.raises(IntegrityError) as refused, engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO t VALUES {row}"))
+    assert database.is_duplicate(refused.value) is duplicate

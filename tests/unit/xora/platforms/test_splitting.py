@@ -1,11 +1,11 @@
 """Long answers are cut into messages that a platform takes, and nothing is lost."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xora_agent import splitting
 from xora_agent.splitting import FENCE, pieces, split, units
 
 LIMIT = 200
@@ -116,11 +116,26 @@ def test_a_limit_too_small_for_a_code_block_is_refused() -> None:
         split("text", 10)
 
 
-def test_four_times_the_text_costs_about_four_times_as_much() -> None:
-    def seconds(text: str) -> float:
-        begin = time.process_time()
-        assert len(split(text, 2000)) > 100
-        return time.process_time() - begin
+def test_four_times_the_text_is_four_times_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = 0
 
-    text = "Here is what it says. It says more.\n" * 7000
-    assert seconds(text * 4) < 8 * seconds(text)
+    def counted(name: str) -> None:
+        real = getattr(splitting, name)
+
+        def count(*given: str | int) -> object:
+            nonlocal looked_at
+            looked_at += sum(len(each) for each in given if isinstance(each, str))
+            return real(*given)
+
+        monkeypatch.setattr(splitting, name, count)
+
+    def work(text: str) -> int:
+        nonlocal looked_at
+        looked_at = 0
+        assert len(split(text, 2000)) > 10
+        return looked_at
+
+    for name in ("units", "_is_open", "_cut"):
+        counted(name)
+    text = "Here is what it says. It says more.\n" * 1000
+    assert work(text * 4) < 5 * work(text)
