@@ -86,22 +86,14 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 class Controller(FastAPI):
-    """Lets heartbeats by before it, and its middleware, look at a request."""
+    """An application whose heartbeats the protocol may hand to `express`."""
 
-    def take_heartbeats(self, prefix: str) -> None:
-        """Take heartbeats under `prefix` the short way."""
-        self._express = Express(
-            super().__call__, prefix, lambda: getattr(self.state, "controller", None)
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one request."""
-        await self._express(scope, receive, send)
+    express: Express
 
 
 def create(
     settings: Settings, *, clock: Clock = utc_now, ticks: Callable[[], float] = time.monotonic
-) -> FastAPI:
+) -> Controller:
     """Make the application; it opens its database when it starts.
 
     Args:
@@ -141,7 +133,7 @@ def create(
     app.add_middleware(Guard, limit=settings.body_limit, passing=passing, refuse=_refuse)
     app.add_middleware(Traced, meters=meters)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
-    app.take_heartbeats(prefix)
+    app.express = Express(prefix, lambda: getattr(app.state, "controller", None))
     return app
 
 

@@ -6,48 +6,20 @@ They bypass SQLAlchemy, which takes ten times as long for a row. Its tables are 
 from __future__ import annotations
 
 import asyncio
-import json
+import pickle
+import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from functools import cache
-from itertools import chain
+from datetime import datetime
 from typing import Any
 
 from aiwm_controller import database as databases
-from aiwm_controller.beats import Beat, Known, Plan, Store, plan
-from aiwm_controller.database import Database, prepare_sqlite
-
-Row = tuple[Any, ...]
-
-# The thread that writes gives the interpreter up for each row that SQLite gives or takes by itself,
-# and waits each time to have it back. So rows come as one value, and go many to a statement.
-_SQLITE_KNOWN = """
-SELECT json_group_array(json_array(
-  a.id, a.secret_generation, a.status, a.config_version, a.deleted_at IS NOT NULL, p.beats,
-  p.last_connected_at IS NULL AND p.last_disconnected_at IS NOT NULL
-))
-FROM json_each(?) AS asked
-JOIN agents AS a ON a.id = asked.value JOIN presences AS p ON p.agent_id = a.id
-"""
-_SQLITE_HISTORY = """
-INSERT INTO heartbeats (at, agent_id, slot, status, version, metrics) VALUES {rows}
-ON CONFLICT (agent_id, slot) DO UPDATE SET
-  at = excluded.at, status = excluded.status, version = excluded.version, metrics = excluded.metrics
-"""
-_SQLITE_PRESENCES = """
-WITH given (at, agent, beats, status, version, metrics, seen, upgrade) AS (VALUES {rows})
-UPDATE presences SET
-  last_heartbeat_at = given.at, beats = given.beats, reported = given.status,
-  version = coalesce(given.version, presences.version),
-  metrics = coalesce(given.metrics, presences.metrics),
-  config_seen = coalesce(given.seen, presences.config_seen),
-  upgrade = coalesce(given.upgrade, presences.upgrade)
-FROM given WHERE agent_id = given.agent
-"""
-_SQLITE_STATUSES = "UPDATE agents SET status = ?2 WHERE id = ?1 AND status <> 'suspended'"
-_SQLITE_ROWS = 128
+from aiwm_controller.beat_plan import Beat, Known, Plan, plan
+from aiwm_controller.beat_process import LENGTH
+from aiwm_controller.beats import Store, Written
+from aiwm_controller.database import Database
 
 # Another worker may hold heartbeats of the same agents: it would count the same slots.
 _POSTGRESQL_KNOWN = """
@@ -92,72 +64,58 @@ def store_of(database: Database, history: int) -> Store:
 
 
 class SqliteBeats:
-    """Writes through a connection of its own, in a thread of its own."""
+    """Has a process of its own write; one that has ended is started again for the next batch."""
 
     def __init__(self, database: Database, history: int) -> None:
         self._database = database
         self._history = history
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="heartbeats")
-        self._connection: sqlite3.Connection | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def write(self, batch: Sequence[Beat], now: datetime) -> Plan:
-        """Write a batch; raises sqlite3.Error."""
-        loop = asyncio.get_running_loop()
+    async def write(self, batch: Sequence[Beat], now: datetime) -> Written:
+        """Write a batch; raises sqlite3.Error, or OSError where the process ended meanwhile."""
+        said = pickle.dumps(([*map(tuple, batch)], now))  # plain tuples take half the time
         async with self._database.turn:
-            return await loop.run_in_executor(self._thread, self._write, batch, now)
+            try:
+                done = await self._exchange(len(said).to_bytes(LENGTH, "big") + said)
+            except BaseException:
+                await self.close()  # an answer may still come, which nobody expects
+                raise
+        if isinstance(done, str):
+            raise sqlite3.OperationalError(done)
+        return Written(*done)
 
-    def close(self) -> None:
-        """Close the connection, and end the thread."""
-        self._thread.submit(self._drop)
-        self._thread.shutdown()
-
-    def _write(self, batch: Sequence[Beat], now: datetime) -> Plan:
+    async def _exchange(self, said: bytes) -> Any:
+        if self._process is not None and self._process.poll() is not None:
+            await self.close()  # it ended while nothing was asked of it
+        reader, writer = self._streams or await self._start()
+        writer.write(said)
         try:
-            if self._connection is None:
-                self._connection = sqlite3.connect(self._database.file, timeout=30)
-                prepare_sqlite(self._connection)
-            return self._written(self._connection, batch, now)
-        except BaseException:
-            self._drop()  # which also takes back what was begun
-            raise
+            length = await reader.readexactly(LENGTH)
+            answer = await reader.readexactly(int.from_bytes(length, "big"))
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionResetError("the process that writes heartbeats ended") from error
+        return pickle.loads(answer)  # noqa: S301 - of a process that this one started
 
-    def _written(
-        self, connection: sqlite3.Connection, batch: Sequence[Beat], now: datetime
-    ) -> Plan:
-        connection.execute("BEGIN IMMEDIATE")
-        ids = json.dumps(sorted({beat.agent_id for beat in batch}))
-        ((found,),) = connection.execute(_SQLITE_KNOWN, (ids,))
-        known = {row[0]: Known(*row[1:]) for row in json.loads(found)}
-        made = plan(batch, known, self._history)
-        at = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")  # as SQLAlchemy writes it
-        _put(connection, _SQLITE_HISTORY, at, made.history)
-        _put(connection, _SQLITE_PRESENCES, at, made.presences)
-        connection.executemany(_SQLITE_STATUSES, made.statuses)
-        connection.execute("COMMIT")
-        return made
+    async def _start(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-P", "-m", "aiwm_controller.beat_process"]
+        command += [self._database.file, str(self._history)]
+        with theirs:
+            self._process = subprocess.Popen(
+                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL
+            )
+        self._streams = await asyncio.open_unix_connection(sock=ours)
+        return self._streams
 
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-def _put(connection: sqlite3.Connection, statement: str, at: str, rows: Sequence[Row]) -> None:
-    """Write rows by 128, 64, 32 and so on: a few statements, which the driver keeps prepared."""
-    begin = 0
-    while begin < len(rows):
-        count = min(_SQLITE_ROWS, 1 << (len(rows) - begin).bit_length() - 1)
-        piece = rows[begin : begin + count]
-        prepared = _for_rows(statement, count, len(piece[0]))
-        connection.execute(prepared, (at, *chain.from_iterable(piece)))
-        begin += count
-
-
-@cache
-def _for_rows(statement: str, rows: int, columns: int) -> str:
-    """Give a statement for so many rows, each of the time, which all share, and its own columns."""
-    row = f"(?1{', ?' * columns})"
-    return statement.format(rows=", ".join([row] * rows))
+    async def close(self) -> None:
+        """End the process, which finishes what it is at."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+        if self._process is not None:
+            await asyncio.to_thread(self._process.wait)
+            self._process = None
 
 
 class PostgresBeats:
@@ -167,7 +125,7 @@ class PostgresBeats:
         self._database = database
         self._history = history
 
-    async def write(self, batch: Sequence[Beat], now: datetime) -> Plan:
+    async def write(self, batch: Sequence[Beat], now: datetime) -> Written:
         """Write a batch; raises an error of asyncpg's, of SQLAlchemy's, or OSError."""
         async with self._database.engine.connect() as pooled:
             connection: Any = (await pooled.get_raw_connection()).driver_connection
@@ -177,9 +135,10 @@ class PostgresBeats:
             )
             try:
                 async with connection.transaction():
-                    return await self._written(connection, batch, now)
+                    made = await self._written(connection, batch, now)
             finally:
                 patience.cancel()
+        return Written(made.answers, made.taken)
 
     async def _written(self, connection: Any, batch: Sequence[Beat], now: datetime) -> Plan:
         ids = sorted({beat.agent_id for beat in batch})
@@ -197,7 +156,7 @@ class PostgresBeats:
             await connection.execute(_POSTGRESQL_AGENTS, columns[0])
             await connection.execute(_POSTGRESQL_STATUSES, *columns)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Do nothing: the connections are the pool's."""
 
 

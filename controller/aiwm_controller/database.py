@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from aiwm_controller.errors import SetupError
+from aiwm_controller.sqlite_pragmas import prepare_sqlite
 
 SECONDS = 10.0  # that PostgreSQL may take for a statement of the serving process
 
@@ -124,17 +125,6 @@ def _prepared(connection: Any, _: object) -> None:
 
 def _lower(text: object) -> object:
     return text.lower() if isinstance(text, str) else text
-
-
-def prepare_sqlite(connection: Any) -> None:
-    """Set a new connection up: what it commits outlives a power cut."""
-    connection.isolation_level = None  # the driver begins nothing by itself: see _begin
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")  # what was acknowledged outlives a power cut
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA journal_size_limit=67108864")  # else the WAL keeps its largest size
-    cursor.close()
 
 
 def make_private(file: str) -> None:

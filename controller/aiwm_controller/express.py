@@ -10,19 +10,20 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from aiwm_controller.beats import Beat
-from aiwm_controller.errors import Fault
-from aiwm_controller.limits import App, Message, Receive, Scope, Send
+from aiwm_controller.beat_plan import Beat
+from aiwm_controller.errors import Fault, Unauthorized, Unavailable
 from aiwm_controller.logs import HEADER, correlation_id
 from aiwm_controller.state import State
 from aiwm_controller.tokens import Tokens
 from aiwm_controller.wire import HeartbeatIn, Metrics, Reported
+
+Answer = Callable[[bytes | Fault], None]
 
 _LARGEST = 16_384
 _REMEMBERED = 200_000
@@ -41,6 +42,7 @@ class Caller(NamedTuple):
     """The agent of a token, and when that expires in seconds since 1970."""
 
     id: str
+    url: bytes  # the id as addresses have it
     generation: int
     expires: int
 
@@ -61,66 +63,81 @@ class KnownTokens:
         if found is not None and found.expires > time.time():
             return found
         bearer, expires = tokens.verify_until(token.decode("latin-1"), "agent")
-        found = self._known[digest] = Caller(bearer.id, bearer.generation, expires)
+        found = self._known[digest] = Caller(
+            bearer.id, bearer.id.encode(), bearer.generation, expires
+        )
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return found
 
 
 class Express:
-    """Answers heartbeats before anything else looks at them."""
+    """Takes heartbeats from the protocol, before anything else looks at them."""
 
-    def __init__(self, app: App, prefix: str, state: Callable[[], State | None]) -> None:
-        self._app = app
-        self._head, self._tail = f"{prefix}/agents/", "/heartbeat"
+    def __init__(self, prefix: str, state: Callable[[], State | None]) -> None:
+        self._head, self._tail = f"{prefix}/agents/".encode(), b"/heartbeat"
         self._state = state
         self._tokens = KnownTokens()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take one request."""
-        state = self._state()
-        if scope["type"] != "http" or state is None or not self._is_heartbeat(scope):
-            await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
+    def may_take(self, url: bytes, headers: Mapping[bytes, bytes]) -> bool:
+        """Say whether a POST to `url` may be a heartbeat that is in order."""
         length = headers.get(b"content-length", b"")
-        if not length.isdigit() or len(length) > 5 or int(length) > _LARGEST:
-            await self._app(scope, receive, send)
-            return
-        body, read = await _read(receive)
-        try:
-            answer = await self._taken(state, scope["path"], headers, body)
-        except (Fault, ValidationError):
-            await self._app(scope, _replay(read, receive), send)
-            return
-        given = headers.get(HEADER, b"")
-        correlation = given if _ID.fullmatch(given) else correlation_id().encode()
-        await _say(send, answer, correlation)
-        state.meters.heartbeat_requests.inc()
-
-    def _is_heartbeat(self, scope: Scope) -> bool:
-        path: str = scope["path"]
         return (
-            scope["method"] == "POST" and path.endswith(self._tail) and path.startswith(self._head)
+            url.endswith(self._tail)
+            and url.startswith(self._head)
+            and headers.get(b"authorization", b"").startswith(_BEARER)
+            and length.isdigit()
+            and len(length) <= 5
+            and int(length) <= _LARGEST
+            and self._state() is not None
         )
 
-    async def _taken(
-        self, state: State, path: str, headers: dict[bytes, bytes], body: bytes
-    ) -> bytes:
-        authorization = headers.get(b"authorization", b"")
-        if not authorization.startswith(_BEARER):
-            raise Fault("no token")
-        caller = self._tokens.caller(authorization[len(_BEARER) :], state.tokens)
-        if path[len(self._head) : -len(self._tail)] != caller.id:
-            raise Fault("another agent's token")
-        beat = simple_beat(caller.id, caller.generation, body)
-        if beat is None:
+    def take(self, url: bytes, headers: Mapping[bytes, bytes], body: bytes, answer: Answer) -> bool:
+        """Have a heartbeat stored, and `answer` called with what is sent back or a fault.
+
+        False where it is not in order, and nothing was done.
+        """
+        state = self._state()
+        beat = None if state is None else self._beat(state, url, headers, body)
+        if state is None or beat is None:
+            return False
+
+        def stored(found: int | Fault) -> None:
+            answer(found if isinstance(found, Fault) else self._said(state, headers, found))
+
+        try:
+            state.beats.submit(beat, stored)
+        except Unavailable:
+            return False
+        return True
+
+    def _beat(
+        self, state: State, url: bytes, headers: Mapping[bytes, bytes], body: bytes
+    ) -> Beat | None:
+        try:
+            caller = self._tokens.caller(headers[b"authorization"][len(_BEARER) :], state.tokens)
+            if url[len(self._head) : -len(self._tail)] != caller.url:
+                return None
+            beat = simple_beat(caller.id, caller.generation, body)
+            if beat is not None:
+                return beat
             said = HeartbeatIn.model_validate_json(body)
-            beat = beat_of(caller.id, caller.generation, said)
-        version = await state.beats.record(beat)
-        return b'{"success":true,"acknowledged":true,"nextHeartbeat":%d,"configVersion":%d}' % (
+        except (Unauthorized, ValidationError):
+            return None
+        return beat_of(caller.id, caller.generation, said)
+
+    def _said(self, state: State, headers: Mapping[bytes, bytes], version: int) -> bytes:
+        state.meters.heartbeat_requests.inc()
+        body = b'{"success":true,"acknowledged":true,"nextHeartbeat":%d,"configVersion":%d}' % (
             state.pace.next(),
             version,
+        )
+        given = headers.get(HEADER, b"")
+        return b"content-type: application/json\r\ncontent-length: %d\r\n%s: %s\r\n\r\n%s" % (
+            len(body),
+            HEADER,
+            given if given and _ID.fullmatch(given) else correlation_id().encode(),
+            body,
         )
 
 
@@ -191,27 +208,3 @@ def _are_numbers(metrics: Any) -> bool:
             for name, value in metrics.items()
         )
     )
-
-
-async def _read(receive: Receive) -> tuple[bytes, list[Message]]:
-    read = [await receive()]
-    while read[-1]["type"] == "http.request" and read[-1].get("more_body", False):
-        read.append(await receive())
-    return b"".join(each.get("body", b"") for each in read), read
-
-
-def _replay(read: list[Message], receive: Receive) -> Receive:
-    async def replay() -> Message:
-        return read.pop(0) if read else await receive()
-
-    return replay
-
-
-async def _say(send: Send, body: bytes, correlation: bytes) -> None:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (HEADER, correlation),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

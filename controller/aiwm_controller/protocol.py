@@ -50,10 +50,14 @@ class BoundedHttp(HttpToolsProtocol):
         elif self._patience is None:
             self._wait()
 
-    def on_message_begin(self) -> None:
+    def begin(self) -> None:
         """Count from here."""
         self._in_head = True
         self._received = self._trailing = 0
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self.begin()
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -64,17 +68,25 @@ class BoundedHttp(HttpToolsProtocol):
                 raise ValueError("too much trails the body")  # the parser's caller answers 400
         super().on_header(name, value)
 
-    def on_headers_complete(self) -> None:
-        """Wait no more: the head is there."""
+    def head_is_there(self) -> None:
+        """Wait no more for it, and from now on for the body."""
         self._in_head = False
         self._in_body = True
         self._wait_no_more()
+
+    def on_headers_complete(self) -> None:
+        """Take the head."""
+        self.head_is_there()
         super().on_headers_complete()
 
-    def on_message_complete(self) -> None:
-        """Wait no more: all of it is there."""
+    def body_is_there(self) -> None:
+        """Wait no more."""
         self._in_body = False
         self._wait_no_more()
+
+    def on_message_complete(self) -> None:
+        """Take the end of the body."""
+        self.body_is_there()
         super().on_message_complete()
 
     def _wait(self) -> None:

@@ -94,7 +94,7 @@ def _listen(host: str, port: int, uds: str | None, workers: int) -> None:
         uds=uds,
         workers=workers,
         loop="uvloop",
-        http="aiwm_controller.protocol:BoundedHttp",
+        http="aiwm_controller.heartbeat_http:HeartbeatHttp",
         ws="none",
         access_log=False,
         log_level="warning",

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from aiwm_controller.beats import Beat, BeatWriter, Known, Plan, plan
+from aiwm_controller.beat_plan import Beat, Known, plan
+from aiwm_controller.beats import BeatWriter, Written
 from aiwm_controller.errors import Unavailable
 from aiwm_controller.logs import Meters
 
@@ -20,12 +21,13 @@ class Failing:
     def __init__(self, error: Exception) -> None:
         self.errors = [error]
 
-    async def write(self, batch: Sequence[Beat], now: datetime) -> Plan:
+    async def write(self, batch: Sequence[Beat], now: datetime) -> Written:
         if self.errors:
             raise self.errors.pop()
-        return plan(batch, {"a1": Known(0, "active", 7, False, 0)}, 10)
+        made = plan(batch, {"a1": Known(0, "active", 7, False, 0)}, 10)
+        return Written(made.answers, made.taken)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """There is nothing to close."""
 
 

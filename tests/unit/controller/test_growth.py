@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiwm_controller import setup
+from aiwm_controller.beat_plan import Beat
 from aiwm_controller.beat_stores import store_of
-from aiwm_controller.beats import Beat
 from aiwm_controller.database import Database
 
 from tests.support.aiwm import sqlite_settings
@@ -47,7 +47,7 @@ async def send(database: Database, agents: list[str], first: int, end: int) -> N
         batch = [beat(agents[n % AGENTS], n // AGENTS) for n in range(number, number + 500)]
         done = await store.write(batch, now)
         assert done.taken == 500
-    store.close()
+    await store.close()
     await database.close()
 
 
