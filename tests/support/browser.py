@@ -123,6 +123,16 @@ def browser(folder: Path) -> Iterator[Page]:
     finally:
         process.kill()
         process.wait()
+        _remove(profile)
+
+
+def _remove(profile: Path) -> None:
+    """Remove what it wrote: its other processes end on their own, and write until then."""
+    end = time.monotonic() + 30
+    while profile.exists():
+        shutil.rmtree(profile, ignore_errors=True)
+        assert time.monotonic() < end, f"{profile} is still written into"
+        time.sleep(0.05)
 
 
 def _address(profile: Path, process: subprocess.Popen[bytes]) -> str:
