@@ -30,7 +30,7 @@ def choose_python(release: Release) -> tuple[str, str]:
             return path, str(minor)
     raise Unsupported(
         f"{release.name} needs CPython {fitting[0]} to {fitting[-1]}, and this host has none",
-        hint=f"install one, such as: sudo apt-get install python{fitting[-1]}",
+        hint=f"install one, such as: sudo apt-get install python{fitting[0]}",
     )
 
 

@@ -101,7 +101,7 @@ def running(home: Path, **env: str) -> Iterator[Agent]:
     given = {**inherited, **fast, "AIWM_HEALTH_PORT": str(port), "PYTHONPATH": str(TOP), **env}
     with (home / "stderr").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.xora.program"],
+            [os.environ.get("XORA_PYTHON", sys.executable), "-m", "tests.support.xora.program"],
             cwd=home,
             env=given,
             stdout=log,
