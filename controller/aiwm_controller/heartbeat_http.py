@@ -83,8 +83,8 @@ class HeartbeatHttp(BoundedHttp):
         if not self._express.take(short.url, short.fields, short.body, short.answer):
             self.go_the_whole_way(short)
 
-    def go_the_whole_way(self, short: ShortCycle) -> None:
-        """Have the application look at a request."""
+    def go_the_whole_way(self, short: ShortCycle, fault: Fault | None = None) -> None:
+        """Have the application look at a request; its route says a `fault` that was found."""
         url = httptools.parse_url(short.url)
         scope: HTTPScope = {
             "type": "http",
@@ -95,7 +95,7 @@ class HeartbeatHttp(BoundedHttp):
             "scheme": self.scheme or "http",
             "root_path": self.root_path,
             "headers": short.headers,
-            "state": self.app_state.copy(),
+            "state": {**self.app_state, "fault": fault},
             "method": "POST",
             "path": unquote(url.path.decode("ascii")),
             "raw_path": url.path,
@@ -165,6 +165,6 @@ class ShortCycle:
         if self.disconnected or self._protocol.transport.is_closing():
             return
         if isinstance(found, Fault):
-            self._protocol.go_the_whole_way(self)
+            self._protocol.go_the_whole_way(self, found)
         else:
             self._protocol.say(self, found)

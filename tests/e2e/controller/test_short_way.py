@@ -129,10 +129,14 @@ def test_plain_heartbeats_go_the_short_way(server: Server, agent: tuple[str, str
 
 
 def timed(server: Server) -> int:
+    return count(server, "aiwm_http_request_seconds_count")
+
+
+def count(server: Server, name: str) -> int:
     line = Line(server)
     head = f"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n\r\n"
     line.send(head.encode())
-    found = re.search(rb"^aiwm_http_request_seconds_count (\d+)", line.answer().body, re.MULTILINE)
+    found = re.search(rf"^{name} (\d+)".encode(), line.answer().body, re.MULTILINE)
     line.close()
     assert found is not None
     return int(found[1])
@@ -200,6 +204,16 @@ def test_another_kind_of_body_is_refused_the_same(line: Line, agent: tuple[str, 
     for sent in (beat(agent), chunked(agent)):
         line.send(sent.replace(b"application/json", b"text/plain"))
         assert line.answer().status == 422
+
+
+def test_what_is_refused_was_tried_once(server: Server, line: Line) -> None:
+    shut, _, token = server.connected("once")
+    server.call("PUT", f"/agents/{shut}", {"status": "suspended"})
+    before = count(server, "aiwm_heartbeat_batch_size_count")
+    for number in range(1, 4):
+        line.send(beat((shut, token)))
+        assert line.answer().status == 401
+        assert count(server, "aiwm_heartbeat_batch_size_count") == before + number
 
 
 def test_in_pieces(line: Line, agent: tuple[str, str]) -> None:
