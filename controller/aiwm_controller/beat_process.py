@@ -15,6 +15,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
@@ -137,7 +138,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     gc.freeze()
     file = BeatFile(sys.argv[1], int(sys.argv[2]))
-    with socket.socket(fileno=0) as connection:
+    # Whoever asked may be gone before the answer: a batch is stored or not, as after a power cut.
+    with socket.socket(fileno=0) as connection, suppress(ConnectionError):
         serve(connection, file)
     file.close()
 

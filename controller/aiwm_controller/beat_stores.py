@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -78,7 +79,9 @@ class SqliteBeats:
         async with self._database.turn:
             try:
                 done = await self._exchange(len(said).to_bytes(LENGTH, "big") + said)
-            except BaseException:
+            except BaseException as error:
+                if self._process is not None and isinstance(error, asyncio.CancelledError):
+                    self._process.kill()  # told to end at once: it may wait long for the file
                 await self.close()  # an answer may still come, which nobody expects
                 raise
         if isinstance(done, str):
@@ -101,10 +104,15 @@ class SqliteBeats:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-P", "-m", "aiwm_controller.beat_process"]
         command += [self._database.file, str(self._history)]
-        with theirs:
-            self._process = subprocess.Popen(
-                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL
-            )
+        # A signal to all of a service must not end it before it is there to ignore it.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL
+                )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         self._streams = await asyncio.open_unix_connection(sock=ours)
         return self._streams
 

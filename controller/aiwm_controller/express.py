@@ -29,6 +29,7 @@ _LARGEST = 16_384
 _REMEMBERED = 200_000
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _BEARER = b"Bearer "
+_JSON = frozenset({b"application/json", b"application/json; charset=utf-8"})
 _SIMPLE = 4096
 _LARGEST_NUMBER = 1 << 53  # any smaller one is the same in every database and program
 _STATUSES = frozenset(get_args(Reported))
@@ -86,6 +87,7 @@ class Express:
             url.endswith(self._tail)
             and url.startswith(self._head)
             and headers.get(b"authorization", b"").startswith(_BEARER)
+            and headers.get(b"content-type", b"application/json") in _JSON
             and length.isdigit()
             and len(length) <= 5
             and int(length) <= _LARGEST

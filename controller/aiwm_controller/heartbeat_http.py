@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, cast
+from urllib.parse import unquote
 
+import httptools
 from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -39,12 +41,12 @@ class HeartbeatHttp(BoundedHttp):
         """Choose the way."""
         self.head_is_there()
         headers = dict(self.headers)
-        if self._may_be_short() and self._express.may_take(self.url, headers):
+        once = len(headers) == len(self.headers)  # which of two counts is not for us to say
+        if once and self._may_be_short() and self._express.may_take(self.url, headers):
             self._short = ShortCycle(self, self.url, self.headers, headers)
             self.cycle = cast(RequestResponseCycle, self._short)
             return
         self._short = None
-        url, self.headers = self.url, self.headers
         url, kept, expects = self.url, self.headers, self.expect_100_continue
         HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expects
@@ -81,9 +83,9 @@ class HeartbeatHttp(BoundedHttp):
         if not self._express.take(short.url, short.fields, short.body, short.answer):
             self.go_the_whole_way(short)
 
-    def go_the_whole_way(self, short: ShortCycle) -> None:
-        """Have the application look at a request."""
-        path = short.url.decode("ascii")
+    def go_the_whole_way(self, short: ShortCycle, fault: Fault | None = None) -> None:
+        """Have the application look at a request; its route says a `fault` that was found."""
+        url = httptools.parse_url(short.url)
         scope: HTTPScope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -93,11 +95,11 @@ class HeartbeatHttp(BoundedHttp):
             "scheme": self.scheme or "http",
             "root_path": self.root_path,
             "headers": short.headers,
-            "state": self.app_state.copy(),
+            "state": {**self.app_state, "fault": fault},
             "method": "POST",
-            "path": path,
-            "raw_path": short.url,
-            "query_string": b"",
+            "path": unquote(url.path.decode("ascii")),
+            "raw_path": url.path,
+            "query_string": url.query or b"",
         }
         whole = RequestResponseCycle(
             scope=scope,
@@ -163,6 +165,6 @@ class ShortCycle:
         if self.disconnected or self._protocol.transport.is_closing():
             return
         if isinstance(found, Fault):
-            self._protocol.go_the_whole_way(self)
+            self._protocol.go_the_whole_way(self, found)
         else:
             self._protocol.say(self, found)

@@ -7,13 +7,28 @@ connections for ever.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sized
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST = 65_536  # bytes of a head, and of what trails a body
 SECONDS = 30.0  # for a head, and for each megabyte of a body
 MEGABYTE = 1 << 20
+
+
+class _Flow(FlowControl):
+    """Takes no more while requests wait for their turn: each answer would let many more come."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Take more, unless there is enough."""
+        if not self._waiting:
+            super().resume_reading()
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -27,6 +42,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -41,14 +57,16 @@ class BoundedHttp(HttpToolsProtocol):
         super().data_received(data)
         if self._in_body and self._received // MEGABYTE != before // MEGABYTE:
             self._wait_no_more()
-        if self._in_body and self._patience is None:
-            self._wait()
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        if self._received > LARGEST:
+        if self._in_head and self._received > LARGEST:
             self.send_400_response("The head of the request is too large.")
-        elif self._patience is None:
+        elif self._patience is None and self._is_owed():
             self._wait()
+
+    def _is_owed(self) -> bool:
+        """Say whether it is the client's turn: a head, a body or, after empty lines, a request."""
+        return self._in_head or self._in_body or self.cycle.response_complete
 
     def begin(self) -> None:
         """Count from here."""
@@ -98,7 +116,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._patience = None
 
     def _leave(self) -> None:
-        if self._in_body and self.flow.read_paused:  # it is us who take no more for now
+        if self.flow.read_paused:  # it is us who take no more for now
             self._wait()
             return
         if not self.transport.is_closing():

@@ -132,8 +132,13 @@ async def _connected(session: AsyncSession, state: State, agent: Agent, address:
 
 
 @router.post("/{id}/heartbeat")
-async def heartbeat(state: Has, bearer: CallingAgent, body: wire.HeartbeatIn) -> Json:
+async def heartbeat(
+    request: Request, state: Has, bearer: CallingAgent, body: wire.HeartbeatIn
+) -> Json:
     """Take a sign of life; answered once it is stored."""
+    fault: Fault | None = getattr(request.state, "fault", None)
+    if fault is not None:  # the short way has tried, and nobody waits for a database twice
+        raise fault
     version = await state.beats.record(beat_of(bearer.id, bearer.generation, body))
     return {
         "success": True,

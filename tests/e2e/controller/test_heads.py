@@ -102,6 +102,48 @@ def test_a_body_that_does_not_come_is_left(impatient: Server) -> None:
     assert HTTP.get(f"{impatient.url}/health").status_code == 200
 
 
+def test_empty_lines_hold_no_connection(impatient: Server) -> None:
+    """They end the time that an idle connection has, and begin nothing."""
+    early = FIRST + b"Content-Length: 2000000\r\n\r\n"  # refused before it is there
+    for sent, more in ((b"GET /health HTTP/1.1\r\n\r\n", b"\r\n"), (early, b"\0" * 2_000_000)):
+        with socket.create_connection((impatient.address, impatient.port), timeout=4) as connection:
+            connection.sendall(sent)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 ")
+            connection.sendall(more)
+            while connection.recv(65_536):
+                """Wait for its end, for less than an idle connection has."""
+
+
+def test_requests_without_an_end_fill_no_memory(server: Server) -> None:
+    """Whoever reads no answers, and asks all the same, is not listened to for long."""
+    before = _megabytes(server)
+    asked = b"GET /none HTTP/1.1\r\n\r\n" * 1_000_000
+    with socket.create_connection((server.address, server.port), timeout=5) as connection:
+        with pytest.raises(TimeoutError):
+            connection.sendall(asked)
+        assert _megabytes(server) - before < 150
+
+
+def test_requests_that_wait_for_their_turn_are_not_late(impatient: Server) -> None:
+    """The end of what came is read when its turn comes, and not counted as late before."""
+    login = b'{"email":"a@example.com","password":"none"}'
+    slow = FIRST + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(login)
+    with socket.create_connection((impatient.address, impatient.port), timeout=20) as connection:
+        connection.sendall((slow + login) * 9 + b"GET /health HTTP/1.1\r\n")
+        time.sleep(0.1)
+        connection.sendall(b"\r\n")
+        with connection.makefile("rb") as answers:
+            assert answers.read().count(b"HTTP/1.1 ") == 10
+
+
+def _megabytes(server: Server) -> int:
+    assert server.process is not None
+    for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) // 1024
+    raise AssertionError("the kernel does not say")
+
+
 def _wait_for(server: Server) -> None:
     end = time.monotonic() + 60
     while True:

@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,14 @@ def test_plain_heartbeats_go_the_short_way(server: Server, agent: tuple[str, str
 
 
 def timed(server: Server) -> int:
+    return count(server, "aiwm_http_request_seconds_count")
+
+
+def count(server: Server, name: str) -> int:
     line = Line(server)
     head = f"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n\r\n"
     line.send(head.encode())
-    found = re.search(rb"^aiwm_http_request_seconds_count (\d+)", line.answer().body, re.MULTILINE)
+    found = re.search(rf"^{name} (\d+)".encode(), line.answer().body, re.MULTILINE)
     line.close()
     assert found is not None
     return int(found[1])
@@ -165,6 +170,50 @@ def test_a_caller_is_refused_the_same(server: Server, line: Line, agent: tuple[s
         assert short.headers["x-correlation-id"]
         statuses.append(short.status)
     assert statuses == [401, 403, 401, 403, 404, 401]
+
+
+def other_path(agent: tuple[str, str], path: str, body: bytes = GOOD) -> bytes:
+    return beat(agent, body).replace(f"/{agent[0]}/heartbeat".encode(), f"/{path}".encode(), 1)
+
+
+@pytest.mark.parametrize("path", ["%{first:02x}{rest}/heartbeat", "{id}/connect?shape=/heartbeat"])
+def test_an_address_is_read_the_same(line: Line, agent: tuple[str, str], path: str) -> None:
+    made = agent[0]
+    data = other_path(agent, path.format(id=made, first=ord(made[0]), rest=made[1:]))
+    whole = re.sub(rb"Content-Length: \d+\r\n\r\n.*", b"Transfer-Encoding: chunked\r\n\r\n", data)
+    for sent in (data, whole + b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD)):
+        line.send(sent)
+        answer = line.answer()
+        assert answer.status == (422 if "?" in path else 200), answer
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [("Authorization: Bearer other", 401), ("Content-Type: text/plain", 422)],
+)
+def test_what_is_said_twice_counts_the_same(
+    line: Line, agent: tuple[str, str], more: str, status: int
+) -> None:
+    whole = chunked(agent).replace(b"\r\n", f"\r\n{more}\r\n".encode(), 1)
+    for sent in (beat(agent, GOOD, more), whole):
+        line.send(sent)
+        assert line.answer().status == status
+
+
+def test_another_kind_of_body_is_refused_the_same(line: Line, agent: tuple[str, str]) -> None:
+    for sent in (beat(agent), chunked(agent)):
+        line.send(sent.replace(b"application/json", b"text/plain"))
+        assert line.answer().status == 422
+
+
+def test_what_is_refused_was_tried_once(server: Server, line: Line) -> None:
+    shut, _, token = server.connected("once")
+    server.call("PUT", f"/agents/{shut}", {"status": "suspended"})
+    before = count(server, "aiwm_heartbeat_batch_size_count")
+    for number in range(1, 4):
+        line.send(beat((shut, token)))
+        assert line.answer().status == 401
+        assert count(server, "aiwm_heartbeat_batch_size_count") == before + number
 
 
 def test_in_pieces(line: Line, agent: tuple[str, str]) -> None:
@@ -319,3 +368,71 @@ def test_the_writer_ends_with_a_controller_that_is_killed(tmp_path: Path) -> Non
         while Path(f"/proc/{writer}/exe").exists():
             assert time.monotonic() < end
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_writer_that_just_begins_ignores_signals(tmp_path: Path, number: signal.Signals) -> None:
+    """A signal to all of a service comes when it comes, and who was heard is answered."""
+    with serving(f"sqlite:///{tmp_path}/controller.db", tmp_path / "log") as server:
+        agent, _, token = server.connected("agent")
+        line = Line(server)
+        line.send(beat((agent, token)))
+        writer = _begun(server)
+        os.kill(writer, number)
+        assert line.answer().status == 200
+        line.close()
+        assert writer_of(server) == writer
+
+
+def _begun(server: Server) -> int:
+    assert server.process is not None
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    end = time.monotonic() + 20
+    while not (found := children.read_text().split()):
+        assert time.monotonic() < end
+    return int(found[0])
+
+
+def test_a_second_interrupt_waits_for_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "controller.db"
+    with serving(f"sqlite:///{file}", tmp_path / "log") as server:
+        agent, _, token = server.connected("agent")
+        line = Line(server)
+        line.send(beat((agent, token)))
+        assert line.answer().status == 200
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            line.send(beat((agent, token)))
+            time.sleep(0.3)
+            assert server.process is not None
+            for _ in range(2):
+                os.killpg(server.process.pid, signal.SIGINT)
+                time.sleep(0.5)
+            server.process.wait(10)
+        line.close()
+        server.start()
+        assert len(server.call("GET", f"/agents/{agent}/heartbeats")["heartbeats"]) == 1
+
+
+def test_a_writer_left_alone_ends_in_silence(tmp_path: Path) -> None:
+    file = tmp_path / "controller.db"
+    with serving(f"sqlite:///{file}", tmp_path / "log") as server:
+        agent, _, token = server.connected("agent")
+        line = Line(server)
+        line.send(beat((agent, token)))
+        assert line.answer().status == 200
+        writer = writer_of(server)
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            line.send(beat((agent, token)))
+            time.sleep(0.3)
+            assert server.process is not None
+            os.kill(server.process.pid, signal.SIGKILL)
+            server.process.wait()
+        line.close()
+        end = time.monotonic() + 20
+        while Path(f"/proc/{writer}/exe").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert "Traceback" not in server.log.read_text()
