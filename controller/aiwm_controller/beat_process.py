@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
 from typing import Any
+from urllib.parse import quote
 
 from aiwm_controller.beat_plan import Beat, Known, Plan, plan
 from aiwm_controller.sqlite_pragmas import prepare_sqlite
@@ -66,7 +67,8 @@ class BeatFile:
         """Write a batch; raises sqlite3.Error."""
         try:
             if self._connection is None:
-                self._connection = sqlite3.connect(self._file, timeout=30)
+                address = f"file:{quote(self._file)}?mode=rw"  # it makes no file, where one is gone
+                self._connection = sqlite3.connect(address, timeout=30, uri=True)
                 prepare_sqlite(self._connection)
             return self._written(self._connection, batch, now)
         except BaseException:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from aiwm_controller.beat_plan import Beat, Known, plan
+from aiwm_controller.beat_process import BeatFile
 from aiwm_controller.beats import BeatWriter, Written
 from aiwm_controller.errors import Unavailable
 from aiwm_controller.logs import Meters
@@ -43,3 +46,15 @@ def test_the_next_batch_is_written(error: Exception) -> None:
         return version
 
     assert asyncio.run(story()) == 7
+
+
+def test_a_file_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    file = tmp_path / "its name? has #signs.db"
+    writer = BeatFile(str(file), 10)
+    with pytest.raises(sqlite3.OperationalError, match="unable to open database file"):
+        writer.write([BEAT], datetime.now(UTC))
+    assert not file.exists()
+    with sqlite3.connect(file) as made:
+        made.execute("CREATE TABLE agents (id)")
+    with pytest.raises(sqlite3.OperationalError, match="no such table: presences"):
+        writer.write([BEAT], datetime.now(UTC))
