@@ -200,7 +200,7 @@ def test_two_at_once_one_leaves(plain: Released, host: Host, store: StoreServer)
     put_script(plain, store, host)
     store.hang(plain.artifact.tarball, after=100)
     first = host.spawn([SCRIPT])
-    assert store.hanging.wait(30)
+    assert store.hanging.wait(120)
     second = install(host)
     assert second.returncode == 12
     assert "another agentctl works in /opt/tiny" in second.stderr
