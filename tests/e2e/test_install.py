@@ -30,8 +30,8 @@ def everything(host: Host) -> dict[str, set[str]]:
         "-path '/var/tmp/systemd-private-*' -prune -o -path /home/operator/install.sh -prune "
         "-o -print",
         "users": "cat /etc/passwd /etc/group",
-        "processes": "ps -eo user,args --no-headers | grep -vE 'ps -eo|sh -c|\\[grep\\]|\\(sd-pam\\)"
-        "|systemd --user|systemd-|dbus|sshd|/sbin/init'",
+        "processes": "ps -eo user,args --no-headers | grep -vE 'ps -eo|sh -c|\\[grep\\]|"
+        "\\(sd-pam\\)|systemd --user|systemd-|dbus|sshd|/sbin/init'",
         "units": "systemctl list-units --all --no-legend --plain | cut -d' ' -f1 "
         "| grep -vE '^(dev-|sys-|session|user|run-user|network-online.target)'",
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.forward_proxy import forward_proxy
-from tests.support.hosts import Host
+from tests.support.hosts import Host, stopped
 from tests.support.images import suites
 from tests.support.pairs import Case, all_pairs, pairs_of
 from tests.support.releases import SCRIPT, Released, publish, tiny
@@ -145,14 +143,6 @@ class Matrix:
     def find(self, *words: str) -> list[str]:
         found = self.host.run(["find", self.home, "-mindepth", "1", *words], user="root")
         return found.stdout.splitlines()
-
-
-def stopped(process: subprocess.Popen[str]) -> str:
-    """Give what it said, and end it where it has not ended."""
-    time.sleep(0.1)
-    if process.poll() is None:
-        process.kill()
-    return process.communicate()[0]
 
 
 def prepare(host: Host, case: Case) -> None:

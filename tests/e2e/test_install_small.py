@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.hosts import Host
+from tests.support.hosts import Host, stopped
 from tests.support.releases import SCRIPT, Released, install, put_script, tiny
 from tests.support.serve import StoreServer
 
@@ -200,7 +200,7 @@ def test_two_at_once_one_leaves(plain: Released, host: Host, store: StoreServer)
     put_script(plain, store, host)
     store.hang(plain.artifact.tarball, after=100)
     first = host.spawn([SCRIPT])
-    assert store.hanging.wait(120)
+    assert store.hanging.wait(120), stopped(first)
     second = install(host)
     assert second.returncode == 12
     assert "another agentctl works in /opt/tiny" in second.stderr

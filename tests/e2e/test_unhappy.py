@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.support.hosts import BootHost, Host
+from tests.support.hosts import BootHost, Host, stopped
 from tests.support.releases import SCRIPT, Released, install, put_script, tiny, tiny_with_ballast
 from tests.support.serve import StoreServer
 from toolkit import engine
@@ -112,7 +112,7 @@ def test_the_network_goes_away_after_agentctl_came(
     put_script(plain, store, host)
     store.hang(plain.artifact.tarball, after=50)
     running = host.spawn([SCRIPT])
-    assert store.hanging.wait(120)
+    assert store.hanging.wait(120), stopped(running)
     host.cut_network()
     output, _ = running.communicate(timeout=240)
     assert running.returncode == 20, output
@@ -205,7 +205,7 @@ def test_ctrl_c_in_the_middle_then_again(slow: Released, host: Host, store: Stor
     put_script(slow, store, host)
     store.hang(slow.artifact.tarball, after=500_000)
     running = host.spawn([SCRIPT])
-    assert store.hanging.wait(120)
+    assert store.hanging.wait(120), stopped(running)
     host.run(["pkill", f"-{signal.SIGINT.name}", "-f", "agentctl install"], user="root")
     output, _ = running.communicate(timeout=60)
     assert running.returncode == 130, output
@@ -221,7 +221,7 @@ def test_the_power_goes_in_the_middle_then_again(
     put_script(slow, store, host)
     store.hang(slow.artifact.tarball, after=500_000)
     running = host.spawn([SCRIPT])
-    assert store.hanging.wait(120)
+    assert store.hanging.wait(120), stopped(running)
     host.kill()
     running.wait(timeout=60)
     host.start()

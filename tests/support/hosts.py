@@ -283,3 +283,11 @@ def reap() -> None:
         if process_stamp(int(owner.partition(":")[0])) != owner:
             podman("rm", "--force", "--time", "0", "--volumes", container["Id"], check=False)
     reap_bridges()
+
+
+def stopped(process: subprocess.Popen[str]) -> str:
+    """Give what it said, and end it where it has not ended."""
+    time.sleep(0.1)
+    if process.poll() is None:
+        process.kill()
+    return process.communicate()[0]
